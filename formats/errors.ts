@@ -1,0 +1,79 @@
+// How failures look everywhere: one type, one exit code a kind, one rendering.
+
+/** Exit codes of every verb. Anything that is not a `Failure` is a bug. */
+export const exitCode = {
+  ok: 0,
+  bug: 1,
+  input: 2,
+  unsupported: 3,
+  environment: 4,
+  dependency: 5,
+  io: 6,
+  interrupted: 130,
+} as const;
+
+export type FailureKind = Exclude<keyof typeof exitCode, 'ok' | 'bug'>;
+
+/** One thing that is wrong: what, where, why, and what to do about it. */
+export interface Problem {
+  what: string;
+  /** `file:line:col`, a path, a URL or a device. */
+  where?: string;
+  why?: string;
+  /** What the reader can do. A command is given so that it can be pasted. */
+  fix?: string;
+  /** Lines that show the place, such as the source line and a caret under it. */
+  excerpt?: string;
+}
+
+/** A failure that is somebody's to mend: never a bug of ours. Carries all problems found, not the first. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly kind: FailureKind;
+  readonly problems: readonly Problem[];
+
+  constructor(kind: FailureKind, problems: Problem | readonly Problem[], cause?: unknown) {
+    const list: readonly Problem[] = 'what' in problems ? [problems] : problems;
+    super(list.map((problem) => problem.what).join('; '), cause === undefined ? {} : { cause });
+    this.kind = kind;
+    this.problems = list;
+  }
+}
+
+/** The exit code a process ends with for this error. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof Failure ? exitCode[error.kind] : exitCode.bug;
+}
+
+/** A problem as text for a terminal. Control characters are escaped: file names may hold anything. */
+export function renderProblem(problem: Problem): string {
+  const lines = [`${problem.where === undefined ? '' : `${problem.where}: `}${problem.what}`];
+  if (problem.excerpt !== undefined) lines.push(problem.excerpt);
+  if (problem.why !== undefined) lines.push(`  because: ${problem.why}`);
+  if (problem.fix !== undefined) lines.push(`  to do: ${problem.fix}`);
+  return escapeControl(lines.join('\n'));
+}
+
+/** An error as text for a terminal; for a bug, its stack and where to take it. */
+export function renderError(error: unknown): string {
+  if (error instanceof Failure) return error.problems.map(renderProblem).join('\n');
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return escapeControl(`this is a bug in edgekiln: please report it with the lines below\n${stack}`);
+}
+
+/** An error as data for `--json`; `version` is that of this shape. */
+export function errorAsJson(error: unknown): object {
+  const kind = error instanceof Failure ? error.kind : 'bug';
+  const problems =
+    error instanceof Failure
+      ? error.problems
+      : [{ what: error instanceof Error ? error.message : String(error) }];
+  return { version: 1, error: { kind, exit: exitCodeOf(error), problems } };
+}
+
+function escapeControl(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (char) => {
+    return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}
