@@ -1,0 +1,63 @@
+// The store of stage results: folders named by what they were made of. A result appears by a rename, whole or not at
+// all; what an interrupted build left half-made is thrown away by the next one that makes the same thing.
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Names a stage's result: the SHA-256 (hex) of everything that shapes it. */
+export function resultKey(identity: {
+  readonly stage: string;
+  readonly version: number;
+  readonly options: unknown;
+  /** Digest or result key of each input, by the name the stage gives it. */
+  readonly inputs: Readonly<Record<string, string>>;
+}): string {
+  return createHash('sha256').update(canonicalJson(identity)).digest('hex');
+}
+
+/** JSON with the keys of every object in ascending order, so that equal values give equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+export class ResultStore {
+  readonly #folder: string;
+
+  /** `folder` is made when it is first written to. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** The folder of a result, or undefined when there is none yet. A result that is used is marked as used today. */
+  async find(stage: string, key: string): Promise<string | undefined> {
+    const folder = this.#path(stage, key);
+    if (!existsSync(folder)) return undefined;
+    const now = new Date();
+    await utimes(folder, now, now);
+    return folder;
+  }
+
+  /** Lets `make` fill an empty folder and gives the result's final place. Whoever else made it meanwhile wins. */
+  async keep(stage: string, key: string, make: (folder: string) => Promise<void>): Promise<string> {
+    const final = this.#path(stage, key);
+    const partial = `${final}.${randomBytes(4).toString('hex')}.partial`;
+    await mkdir(partial, { recursive: true });
+    try {
+      await make(partial);
+      await rename(partial, final).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+      });
+    } finally {
+      await rm(partial, { recursive: true, force: true });
+    }
+    return final;
+  }
+
+  #path(stage: string, key: string): string {
+    return join(this.#folder, `${stage}-${key.slice(0, 32)}`);
+  }
+}
