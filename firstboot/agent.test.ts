@@ -1,0 +1,213 @@
+// The agent as it runs on a device: bundled into one file, started as a process below another root.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { bootRecord, type DeviceFiles, makeDevice } from './device.fixture.ts';
+
+let folder: string;
+let program: string;
+const running: ChildProcess[] = [];
+const roots: string[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'edgekiln-agent-'));
+  program = join(folder, 'edgekiln-node.mjs');
+  await build({
+    entryPoints: [join(import.meta.dirname, 'agent.ts')],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    banner: {
+      js: "import { createRequire as kilnRequire } from 'node:module';\nconst require = kilnRequire(import.meta.url);",
+    },
+  });
+});
+
+afterEach(async () => {
+  for (const child of running.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+  for (const root of roots.splice(0)) await rm(root, { recursive: true, force: true });
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function call(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program, ...args], (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+    });
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '::', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+async function start(
+  changed: DeviceFiles = {},
+): Promise<{ root: string; port: number; child: ChildProcess }> {
+  const root = await makeDevice(changed);
+  roots.push(root);
+  const port = await freePort();
+  const child = spawn(process.execPath, [program, 'run', '--root', root, '--port', String(port)], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  running.push(child);
+  for (let tries = 0; tries < 100; tries += 1) {
+    const page = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
+    if (page?.ok) return { root, port, child };
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('the agent does not serve its page');
+}
+
+test('a whole device: page, JSON, command line, name, kept files, console, end', async () => {
+  const { root, port, child } = await start();
+  const at = (path: string): string => `http://127.0.0.1:${port}${path}`;
+
+  const page = await fetch(at('/'));
+  expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+  expect(await page.text()).toContain('shop-01 (place 1 of quickstart)');
+  expect((await fetch(`http://[::1]:${port}/`)).status).toBe(200);
+  expect((await fetch(at('/'), { method: 'HEAD' })).status).toBe(200);
+  const posted = await fetch(at('/'), { method: 'POST', body: 'x' });
+  expect([posted.status, posted.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  expect((await fetch(at('/etc/passwd'))).status).toBe(404);
+
+  const served: unknown = await (await fetch(at('/status.json'))).json();
+  expect(served).toMatchObject({
+    version: 1,
+    healthy: true,
+    name: 'shop-01',
+    place: 1,
+    site: 'quickstart',
+    demo: false,
+    slot: { current: 'a', seq: 3 },
+    data: { state: 'mounted', usable: true },
+    problems: [],
+    versions: { os: 'Debian GNU/Linux 13 (trixie)', k3s: 'v1.36.4+k3s1' },
+  });
+
+  const asked = await call('status', '--json', '--root', root);
+  expect(asked.code).toBe(0);
+  expect(JSON.parse(asked.stdout)).toMatchObject({ version: 1, name: 'shop-01' });
+  expect((await call('status', '--root', root)).stdout).toMatch(/^shop-01 \(place 1 of quickstart\)\n/);
+  expect((await stat(join(root, 'run/edgekiln/status.sock'))).mode & 0o777).toBe(0o666);
+
+  expect(await readFile(join(root, 'proc/sys/kernel/hostname'), 'utf8')).toBe('shop-01');
+  expect(await readFile(join(root, 'etc/hosts'), 'utf8')).toContain('\n127.0.1.1 shop-01\n');
+  const kept = join(root, 'run/edgekiln/data/persist/etc/machine-id');
+  expect(await readFile(kept, 'utf8')).toBe('0123456789abcdef0123456789abcdef\n');
+  expect((await stat(kept)).mode & 0o777).toBe(0o444);
+  expect(await readFile(join(root, 'dev/ttyS0'), 'utf8')).toMatch(
+    /^edgekiln: shop-01 \(place 1 of quickstart\) slot A, healthy.*\r\n/,
+  );
+
+  const ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+  child.kill('SIGTERM');
+  expect(await ended).toBe(0);
+  const after = await call('status', '--root', root);
+  expect([after.code, after.stdout]).toEqual([4, '']);
+  expect(after.stderr).toContain('the agent does not answer');
+});
+
+test('at rest it stays under 35 MB of private memory', async () => {
+  const { child } = await start();
+  const rollup = await readFile(`/proc/${child.pid}/smaps_rollup`, 'utf8');
+  const dirty = Number(/^Private_Dirty:\s+(\d+) kB/m.exec(rollup)?.[1]);
+  expect(dirty).toBeGreaterThan(1000);
+  expect(dirty).toBeLessThan(35_000);
+});
+
+test('with nothing but its image it comes up, says what is missing and holds', async () => {
+  const { root, port } = await start({
+    '/run/edgekiln/boot.json': JSON.stringify({
+      ...bootRecord,
+      data: { state: 'missing', detail: 'no partition 4' },
+    }),
+    '/run/edgekiln/stamp': undefined,
+    '/sys/class/net/eth0/carrier': '0\n',
+    '/sys/class/tty/console/active': undefined,
+  });
+  const status: unknown = await (await fetch(`http://127.0.0.1:${port}/status.json`)).json();
+  expect(status).toMatchObject({
+    healthy: true,
+    place: null,
+    phase: 'held',
+    waitsFor: [{ id: 'stamp' }, { id: 'data' }, { id: 'link' }],
+    problems: [
+      'the initrd left no stamp',
+      'data: there is none (no partition 4); the device neither votes, founds nor joins',
+    ],
+  });
+  await expect(stat(join(root, 'run/edgekiln/data/persist'))).rejects.toThrow('ENOENT');
+});
+
+test('without the configuration of its image it serves, but is not healthy', async () => {
+  const { port } = await start({ '/etc/edgekiln/agent.json': undefined });
+  const status: unknown = await (await fetch(`http://127.0.0.1:${port}/status.json`)).json();
+  expect(status).toMatchObject({ healthy: false, name: 'shop-01', site: 'quickstart' });
+});
+
+test('clients that send nothing are hung up on', async () => {
+  const { port } = await start();
+  const socket = connect(port, '127.0.0.1');
+  const began = Date.now();
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(Date.now() - began).toBeLessThan(6000);
+});
+
+test('one client cannot flood the page', async () => {
+  const { port } = await start();
+  const sockets = await Promise.all(
+    Array.from({ length: 20 }, () => {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      return new Promise<boolean>((resolve) => {
+        socket.once('close', () => resolve(false));
+        setTimeout(() => {
+          resolve(true);
+          socket.destroy();
+        }, 1000);
+      });
+    }),
+  );
+  expect(sockets.filter(Boolean).length).toBe(8);
+});
+
+test.each([
+  [['nonsense'], 2, "there is no verb 'nonsense'"],
+  [['status', '--nonsense'], 2, "Unknown option '--nonsense'"],
+  [['run', '--port', '99999'], 2, "'99999' is not a port"],
+])('edgekiln-node %j ends with %i', async (args, code, said) => {
+  const ended = await call(...args);
+  expect([ended.code, ended.stdout]).toEqual([code, '']);
+  expect(ended.stderr).toContain(said);
+});
+
+test('every verb has help with an example', async () => {
+  const usage = (await call('--help')).stdout;
+  const verbs = [...usage.matchAll(/^ {2}(\w+) {2,}/gm)].map(([, verb]) => verb ?? '');
+  expect(verbs).toContain('status');
+  for (const verb of verbs) {
+    const help = await call(verb, '--help');
+    expect([help.code, help.stdout]).toEqual([0, expect.stringContaining('Example:')]);
+  }
+});

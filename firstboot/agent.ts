@@ -1,0 +1,52 @@
+// edgekiln-node: the one program on a device, service and command line.
+
+import { errorAsJson, exitCode, exitCodeOf, Failure, renderError } from '../formats/errors.ts';
+import type { Command } from './commands/command.ts';
+import { run } from './commands/run.ts';
+import { status } from './commands/status.ts';
+
+const commands: readonly Command[] = [status, run];
+
+const usage = `edgekiln-node: the agent of this device
+
+${commands.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
+
+  edgekiln-node VERB --help says more. Exit codes: 0 ok, 1 bug, 2 invalid input, 3 unsupported, 4 environment,
+  5 dependency, 6 I/O, 130 interrupted.
+`;
+
+/** Runs one verb; returns the exit code. */
+async function main([verb, ...args]: readonly string[]): Promise<number> {
+  try {
+    if (verb === undefined || verb === 'help' || verb === '--help' || verb === '-h') {
+      process.stdout.write(usage);
+      return exitCode.ok;
+    }
+    const command = commands.find(({ name }) => name === verb);
+    if (command === undefined) {
+      const fix = `choose one of: ${commands.map(({ name }) => name).join(', ')}`;
+      throw new Failure('input', { what: `there is no verb '${verb}'`, fix });
+    }
+    if (args.includes('--help') || args.includes('-h')) {
+      process.stdout.write(`edgekiln-node ${command.name}: ${command.summary}\n\n${command.help}\n`);
+      return exitCode.ok;
+    }
+    await command.run(args);
+    return exitCode.ok;
+  } catch (thrown) {
+    const error = asFailure(thrown);
+    if (args.includes('--json')) process.stdout.write(`${JSON.stringify(errorAsJson(error), null, 2)}\n`);
+    process.stderr.write(`${renderError(error)}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+/** A wrong option is the caller's to mend, not a bug. */
+function asFailure(error: unknown): unknown {
+  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
+    return new Failure('input', { what: error.message, fix: 'see --help' });
+  }
+  return error;
+}
+
+process.exitCode = await main(process.argv.slice(2));

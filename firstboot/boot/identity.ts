@@ -1,0 +1,48 @@
+// Who this device is: the stamp the initrd copied from the disk, checked with the site's key.
+import { createPublicKey } from 'node:crypto';
+import { Failure } from '../../formats/errors.ts';
+import { openStamp, type Stamp } from '../../formats/stamp.ts';
+import { isHostName } from './host.ts';
+import type { BootRecord } from './record.ts';
+
+/** A device either is somebody or says why it is not. */
+export type Identity =
+  | { readonly known: true; readonly stamp: Stamp }
+  | { readonly known: false; readonly why: string };
+
+/**
+ * The identity from the bytes of a stamp and the site's public key (PEM). Besides the signature, the stamp must be of
+ * the configured site and of the flash the bootloader named: a disk may carry the stamp of another.
+ */
+export function identify(
+  region: Uint8Array | undefined,
+  siteKey: string | undefined,
+  site: string | undefined,
+  record: BootRecord,
+): Identity {
+  if (region === undefined) return { known: false, why: 'the initrd left no stamp' };
+  if (siteKey === undefined)
+    return { known: false, why: "the image holds no site key to check the stamp's with" };
+  try {
+    const stamp = openStamp(region, createPublicKey(siteKey));
+    if (site !== undefined && stamp.site !== site) {
+      return { known: false, why: `the stamp is of site ${stamp.site}, the image of ${site}` };
+    }
+    if (record.flash !== undefined && stamp.flash !== record.flash) {
+      return { known: false, why: 'the stamp is not the one this boot was started with' };
+    }
+    if (!isHostName(stamp.device)) return { known: false, why: 'the name in the stamp is not a host name' };
+    return { known: true, stamp };
+  } catch (error) {
+    if (error instanceof Failure) {
+      return {
+        known: false,
+        why: error.problems.map(({ what, why }) => (why ? `${what}: ${why}` : what)).join('; '),
+      };
+    }
+    return {
+      known: false,
+      why: `the site key cannot be used: ${error instanceof Error ? error.message : error}`,
+    };
+  }
+}

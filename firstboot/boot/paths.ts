@@ -1,0 +1,30 @@
+// Where things are on a device; all of it under another root in tests.
+import { join } from 'node:path';
+import { agentConfigFile, siteKeyFile } from '../../formats/agentconfig.ts';
+import { persistFile } from '../../formats/persist.ts';
+
+/** Paths the agent reads and writes. `root` is `/` on a device. */
+export function pathsUnder(root: string) {
+  const at = (path: string): string => join(root, path);
+  return {
+    root,
+    config: at(agentConfigFile),
+    siteKey: at(siteKeyFile),
+    persist: at(persistFile),
+    /** What the initrd found; see record.ts. */
+    record: at('/run/edgekiln/boot.json'),
+    /** The stamp's 64 KiB, copied by the initrd. */
+    stamp: at('/run/edgekiln/stamp'),
+    socket: at('/run/edgekiln/status.sock'),
+    /** Where the initrd mounts the data partition. */
+    data: at('/run/edgekiln/data'),
+    hostName: at('/proc/sys/kernel/hostname'),
+    hosts: at('/etc/hosts'),
+    osRelease: at('/etc/os-release'),
+    interfaces: at('/sys/class/net'),
+    consoles: at('/sys/class/tty/console/active'),
+    devices: at('/dev'),
+  } as const;
+}
+
+export type Paths = ReturnType<typeof pathsUnder>;

@@ -1,0 +1,145 @@
+// The service on the device. It comes up whatever is missing, says what is, and goes on as far as it can.
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { hostname, uptime } from 'node:os';
+import { type PersistLine, parsePersist } from '../formats/persist.ts';
+import { type BootFacts, bootFacts } from './boot/facts.ts';
+import { setHostName } from './boot/host.ts';
+import type { Paths } from './boot/paths.ts';
+import { dataIsUsable } from './boot/record.ts';
+import { writeBack } from './boot/writeback.ts';
+import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
+import { ConsoleSpeaker } from './status/console.ts';
+import { plainAddress, servePage, serveSocket } from './status/server.ts';
+import { type Facts, type Status, statusOf } from './status/status.ts';
+import { renderConsoleLine } from './status/text.ts';
+
+/** How often the interfaces are looked at, and the page is tried again where it failed, in milliseconds. */
+const lookEvery = 2000;
+/** How often copied files are compared with data, in looks: once a minute. */
+const saveEvery = 30;
+const defaultPort = 80;
+
+export class Service {
+  readonly #paths: Paths;
+  readonly #boot: BootFacts;
+  readonly #port: number;
+  readonly #console: ConsoleSpeaker;
+  /** What parts of the agent have to complain about, by part. */
+  readonly #problems = new Map<string, string>();
+  #interfaces: readonly LanInterface[] = [];
+  #persist: readonly PersistLine[] = [];
+  #socket: Server | undefined;
+  #page: Server | undefined;
+  #pageFailed = 'not yet';
+  #last: Status | undefined;
+  #looks = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  private constructor(paths: Paths, boot: BootFacts, port: number | undefined) {
+    this.#paths = paths;
+    this.#boot = boot;
+    this.#port = port ?? ('unusable' in boot.config ? defaultPort : boot.config.port);
+    this.#console = new ConsoleSpeaker(paths.consoles, paths.devices);
+  }
+
+  /** Starts the service; it runs until `stop`. `port` overrides the configuration's. Fails only without its socket. */
+  static async start(paths: Paths, port?: number): Promise<Service> {
+    const service = new Service(paths, await bootFacts(paths), port);
+    await service.#begin();
+    return service;
+  }
+
+  /** The status as of now. */
+  status(): Status {
+    const facts: Facts = {
+      ...this.#boot,
+      uptime: uptime(),
+      hostName: hostname(),
+      slotState: undefined,
+      interfaces: this.#interfaces,
+      page: this.#page === undefined ? { failed: this.#pageFailed } : { port: this.#port },
+      problems: [...this.#problems.values()],
+    };
+    this.#last = statusOf(facts, this.#last);
+    return this.#last;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#looking;
+    for (const server of [this.#page, this.#socket]) {
+      server?.close();
+      server?.closeAllConnections();
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { identity } = this.#boot;
+    if (identity.known) {
+      await this.#attempt('host name', () => setHostName(identity.stamp.device, this.#paths));
+    }
+    await this.#attempt('persist list', async () => {
+      this.#persist = parsePersist(await readFile(this.#paths.persist, 'utf8'), this.#paths.persist);
+    });
+    this.#socket = await serveSocket(this.#paths.socket, () => this.status());
+    this.#looking = this.#look();
+    await this.#looking;
+  }
+
+  /** One look at the world; then the next is set. */
+  async #look(): Promise<void> {
+    this.#interfaces = lanInterfaces(this.#paths.interfaces);
+    if (this.#page === undefined) await this.#openPage();
+    if (this.#looks % saveEvery === 0 && dataIsUsable(this.#boot.record.data.state)) {
+      await this.#attempt('write back', async () => {
+        for (const path of await writeBack(this.#persist, this.#paths)) console.log(`saved ${path}`);
+      });
+    }
+    this.#looks += 1;
+    await this.#console.say(renderConsoleLine(this.status()), uptime());
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#look();
+    }, lookEvery);
+  }
+
+  async #openPage(): Promise<void> {
+    try {
+      this.#page = await servePage(
+        this.#port,
+        () => this.status(),
+        (address) => this.#mayServe(address),
+      );
+    } catch (error) {
+      this.#pageFailed = messageOf(error);
+    }
+  }
+
+  /** Loopback and the LAN; pods and tunnels have no business with the page. An address may be newer than our last look. */
+  #mayServe(address: string): boolean {
+    if (address === '::1' || address.startsWith('127.')) return true;
+    return lanInterfaces(this.#paths.interfaces).some(({ addresses }) =>
+      addresses.some((one) => plainAddress(one.address) === address),
+    );
+  }
+
+  /** A part that fails becomes a problem of the status; when it works again the problem is gone. */
+  async #attempt(part: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.#problems.delete(part);
+    } catch (error) {
+      const problem = `${part}: ${messageOf(error)}`;
+      if (this.#problems.get(part) !== problem) console.error(problem);
+      this.#problems.set(part, problem);
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,153 @@
+// What the device says of itself: facts in, one versioned `Status` out. Pure; the renderings are beside.
+import type { AgentConfig } from '../../formats/agentconfig.ts';
+import type { SlotState } from '../../formats/bootstate.ts';
+import type { Identity } from '../boot/identity.ts';
+import { type BootRecord, type DataState, dataIsUsable } from '../boot/record.ts';
+import type { LanInterface } from '../lan/interfaces.ts';
+
+/** Everything a status is made of. What is undefined could not be found out. */
+export interface Facts {
+  /** Seconds since the kernel started; no wall clock is asked. */
+  readonly uptime: number;
+  readonly config: AgentConfig | { readonly unusable: string };
+  readonly record: BootRecord;
+  readonly identity: Identity;
+  /** The kernel's host name. */
+  readonly hostName: string;
+  readonly slotState: SlotState | undefined;
+  readonly interfaces: readonly LanInterface[];
+  readonly os: string;
+  readonly kernel: string;
+  /** The port the page is served on, or why it is not. */
+  readonly page: { readonly port: number } | { readonly failed: string };
+  /** What other parts of the agent have to report. */
+  readonly problems: readonly string[];
+}
+
+/** Something the device cannot go on without, and since when. */
+export interface Wait {
+  readonly id: 'stamp' | 'data' | 'interface' | 'link' | 'address';
+  readonly what: string;
+  /** Seconds after the kernel started. */
+  readonly since: number;
+}
+
+/** The versioned status of a device, as `status.json` and `edgekiln-node status --json` give it. Holds no secret. */
+export interface Status {
+  readonly version: 1;
+  /** The agent works: configuration read, page served. Not the network, the data or the cluster. */
+  readonly healthy: boolean;
+  readonly name: string;
+  readonly place: number | null;
+  readonly site: string | null;
+  /** k3s is the stand-in: nothing here is a real cluster. */
+  readonly demo: boolean;
+  /** This version of the agent forms no cluster yet. */
+  readonly role: 'none';
+  /** `held`: it has no identity or no data, so it neither votes, founds nor joins. */
+  readonly phase: 'held' | 'waiting' | 'idle';
+  readonly uptime: number;
+  readonly slot: {
+    readonly current: 'a' | 'b' | null;
+    readonly state: SlotState | null;
+    readonly seq: number | null;
+  };
+  readonly data: { readonly state: DataState; readonly usable: boolean; readonly detail: string };
+  readonly interfaces: readonly LanInterface[];
+  /** Where the page can be opened. */
+  readonly urls: readonly string[];
+  readonly versions: {
+    readonly edgekiln: string | null;
+    readonly os: string;
+    readonly kernel: string;
+    readonly k3s: string | null;
+  };
+  readonly waitsFor: readonly Wait[];
+  readonly problems: readonly string[];
+}
+
+/** The status for these facts. `before` is the last one: what is still waited for keeps its `since`. */
+export function statusOf(facts: Facts, before?: Status): Status {
+  const { identity, record } = facts;
+  const config = 'unusable' in facts.config ? undefined : facts.config;
+  const stamp = identity.known ? identity.stamp : undefined;
+  const usable = dataIsUsable(record.data.state);
+  const waitsFor = waits(facts).map((wait) => ({
+    ...wait,
+    since: before?.waitsFor.find(({ id }) => id === wait.id)?.since ?? facts.uptime,
+  }));
+  return {
+    version: 1,
+    healthy: config !== undefined && 'port' in facts.page,
+    name: stamp?.device ?? facts.hostName,
+    place: stamp?.place ?? null,
+    site: stamp?.site ?? config?.site ?? null,
+    demo: config?.k3s?.standIn ?? false,
+    role: 'none',
+    phase: !identity.known || !usable ? 'held' : waitsFor.length > 0 ? 'waiting' : 'idle',
+    uptime: facts.uptime,
+    slot: { current: record.slot ?? null, state: facts.slotState ?? null, seq: record.seq ?? null },
+    data: { ...record.data, usable },
+    interfaces: facts.interfaces,
+    urls: 'port' in facts.page ? urls(facts.interfaces, facts.page.port) : [],
+    versions: {
+      edgekiln: config?.edgekiln ?? null,
+      os: facts.os,
+      kernel: facts.kernel,
+      k3s: config?.k3s?.version ?? null,
+    },
+    waitsFor,
+    problems: problems(facts),
+  };
+}
+
+function waits({ identity, record, interfaces }: Facts): Omit<Wait, 'since'>[] {
+  const list: Omit<Wait, 'since'>[] = [];
+  if (!identity.known)
+    list.push({ id: 'stamp', what: 'a person to flash it again: it does not know who it is' });
+  if (!dataIsUsable(record.data.state)) {
+    list.push({ id: 'data', what: `a person to see to its data partition: ${dataWords[record.data.state]}` });
+  }
+  const linked = interfaces.filter(({ carrier }) => carrier);
+  if (interfaces.length === 0) list.push({ id: 'interface', what: 'a network interface' });
+  else if (linked.length === 0) {
+    list.push({ id: 'link', what: `a network cable in ${interfaces.map(({ name }) => name).join(' or ')}` });
+  } else if (!linked.some(({ addresses }) => addresses.some(({ linkLocal }) => !linkLocal))) {
+    list.push({ id: 'address', what: `an address on ${linked.map(({ name }) => name).join(' or ')} (DHCP)` });
+  }
+  return list;
+}
+
+/** What the state of the data partition means, in words. */
+export const dataWords: Readonly<Record<DataState, string>> = {
+  mounted: 'mounted',
+  created: 'made on this boot',
+  repaired: 'repaired on this boot',
+  missing: 'there is none',
+  full: 'it is full',
+  corrupt: 'it is damaged and could not be repaired',
+  readonly: 'it can only be read',
+  foreign: 'it belongs to another flash of this disk',
+};
+
+function problems({ config, identity, record, page, problems }: Facts): string[] {
+  const list: string[] = [];
+  if ('unusable' in config) list.push(config.unusable);
+  if (!identity.known) list.push(identity.why);
+  if (!dataIsUsable(record.data.state)) {
+    const detail = record.data.detail === '' ? '' : ` (${record.data.detail})`;
+    list.push(`data: ${dataWords[record.data.state]}${detail}; the device neither votes, founds nor joins`);
+  }
+  if ('failed' in page) list.push(`the status page is not served: ${page.failed}`);
+  return [...list, ...record.problems, ...problems];
+}
+
+/** Addresses people can type: IPv4 first. Link-local ones need a zone that browsers do not take. */
+function urls(interfaces: readonly LanInterface[], port: number): string[] {
+  const addresses = interfaces.flatMap((one) => one.addresses).filter(({ linkLocal }) => !linkLocal);
+  const behind = port === 80 ? '/' : `:${port}/`;
+  return [
+    ...addresses.filter(({ family }) => family === 4).map(({ address }) => `http://${address}${behind}`),
+    ...addresses.filter(({ family }) => family === 6).map(({ address }) => `http://[${address}]${behind}`),
+  ];
+}

@@ -1,0 +1,65 @@
+// A status in words: the lines that text, page and console share.
+import { dataWords, type Status } from './status.ts';
+
+/** How long, for people: `12 s`, `3 min`, `2 h 5 min`, `4 d 3 h`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const minutes = Math.floor(whole / 60);
+  const hours = Math.floor(minutes / 60);
+  if (minutes === 0) return `${whole} s`;
+  if (hours === 0) return `${minutes} min`;
+  if (hours < 24) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+  return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** Who it is: `shop-01 (place 1 of quickstart)`. */
+export function whoIs({ name, place, site }: Status): string {
+  if (place !== null) return `${name} (place ${place} of ${site})`;
+  return site === null ? `${name} (no place)` : `${name} (no place in ${site})`;
+}
+
+/** What it is doing, one sentence. */
+export function doing({ phase, healthy }: Status): string {
+  if (!healthy) return 'The agent of this device is not healthy.';
+  switch (phase) {
+    case 'held':
+      return 'This device is on hold: it neither votes, founds nor joins.';
+    case 'waiting':
+      return 'This device is up and waits.';
+    case 'idle':
+      return 'This device is up, waits for nothing and is in no cluster.';
+  }
+}
+
+/** The slot it runs from: `A, good`. */
+export function slotWords({ slot }: Status): string {
+  if (slot.current === null) return 'not known';
+  const seq = slot.seq === null ? '' : ` (boot state ${slot.seq})`;
+  return `${slot.current.toUpperCase()}, ${slot.state ?? 'state not known'}${seq}`;
+}
+
+/** What the two columns of text and page show, in order. */
+export function table(status: Status): readonly (readonly [name: string, value: string])[] {
+  const { versions, data } = status;
+  return [
+    ['site', status.site ?? 'not known'],
+    ['place', status.place === null ? 'none' : String(status.place)],
+    ['slot', slotWords(status)],
+    ['data', data.detail === '' ? dataWords[data.state] : `${dataWords[data.state]} (${data.detail})`],
+    ...status.interfaces.map(
+      ({ name, carrier, addresses }) =>
+        [
+          name,
+          carrier ? addresses.map(({ address }) => address).join(', ') || 'no address' : 'no link',
+        ] as const,
+    ),
+    ['edgekiln', versions.edgekiln ?? 'not known'],
+    ['system', versions.os],
+    ['kernel', versions.kernel],
+    ['k3s', versions.k3s === null ? 'none' : `${versions.k3s}${status.demo ? ' — DEMO' : ''}`],
+    ['up for', duration(status.uptime)],
+  ];
+}
+
+/** What DEMO means, for those who meet it. */
+export const demoWords = 'DEMO: k3s in this image is a stand-in. This is not a real cluster.';
