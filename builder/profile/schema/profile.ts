@@ -1,0 +1,36 @@
+// The whole profile. Keys are strict: later keys come with later work, unknown ones are errors.
+import { z } from 'zod';
+import { base, disk, k3s, outputs, slots } from './base.ts';
+import { board, devices, formation, servers } from './devices.ts';
+import { networks, site, system, users } from './system.ts';
+
+export const apiVersion = 'edgekiln/v1';
+
+export const profileSchema = z
+  .strictObject({
+    apiVersion: z.literal(apiVersion).describe('Version of this format.'),
+    site,
+    base,
+    k3s,
+    board: board.optional().describe('The board of every device that names none.'),
+    devices,
+    formation,
+    servers,
+    network: networks,
+    users,
+    system,
+    slots,
+    disk,
+    outputs,
+  })
+  .describe('A site, as edgekiln builds it.');
+
+/** What a valid profile says, with defaults filled in. */
+export type Written = z.output<typeof profileSchema>;
+
+type JsonSchema = z.core.JSONSchema.JSONSchema;
+
+/** The profile's JSON Schema (draft-7), as editors read it. */
+export function profileJsonSchema(): JsonSchema {
+  return z.toJSONSchema(profileSchema, { target: 'draft-7', io: 'input' });
+}

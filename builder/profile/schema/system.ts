@@ -1,0 +1,80 @@
+// The site's network and the device as people meet it: names, users, time, language.
+import { z } from 'zod';
+import { label, network, text } from './fields.ts';
+
+export const networks = z
+  .strictObject({
+    podCidr: network({ shortest: 8, longest: 22, example: '10.42.0.0/16' })
+      .default('10.42.0.0/16')
+      .describe('Addresses of pods.'),
+    serviceCidr: network({ shortest: 8, longest: 24, example: '10.43.0.0/16' })
+      .default('10.43.0.0/16')
+      .describe('Addresses of services.'),
+    siteSubnet: network({ within: '198.18.0.0/15', shortest: 24, longest: 24, example: '198.18.7.0/24' })
+      .optional()
+      .describe('The /24 of the stable site addresses. Left out: given out by the fleet lock.'),
+    siteInterface: z
+      .enum(['macvlan', 'address'])
+      .default('macvlan')
+      .describe(
+        'How a device carries its site address: a macvlan, or a second address where a port allows one MAC.',
+      ),
+  })
+  .prefault({})
+  .describe('Address ranges. None may overlap another.');
+
+const sshKey = text(
+  /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9-]+@openssh\.com) [A-Za-z0-9+/]{40,}={0,2}( [^\n]*)?$/,
+  'a public ssh key, one line such as ssh-ed25519 AAAA… name',
+);
+
+const user = z.strictObject({
+  name: text(
+    /^(?!root$)[a-z_][a-z0-9_-]{0,30}$/,
+    'a login name: lowercase letters, digits, _ and -, at most 31, and not root',
+  ).describe('Login name.'),
+  sshKeys: z.array(sshKey).default([]).describe('Public keys that may log in.'),
+  passwordHash: text(/^\$(y|6|5)\$[^\s:]+$/, 'a password hash as crypt(5) makes it, such as mkpasswd prints')
+    .optional()
+    .describe('Hash of a password for the console; ssh takes keys only. Left out: no password.'),
+  sudo: z.boolean().default(false).describe('Whether the user may become root.'),
+});
+
+export const users = z
+  .array(user)
+  .default([])
+  .describe('People who may log in. Left out: nobody can, and the status page is all there is.');
+
+export const site = z
+  .strictObject({ name: label('a site name').describe('Name of the site, unique in the fleet.') })
+  .describe('The site: one LAN, one cluster.');
+
+export const system = z
+  .strictObject({
+    hostname: text(
+      /^([a-z0-9-]|\{site\}|\{device\})*\{device\}([a-z0-9-]|\{site\}|\{device\})*$/,
+      'a pattern of lowercase letters, digits, hyphens, {site} and {device}, with {device} in it',
+    )
+      .default('{site}-{device}')
+      .describe('Pattern of host and node names.'),
+    timezone: z
+      .string()
+      .refine(isTimezone, 'a time zone such as Europe/Berlin or UTC')
+      .default('UTC')
+      .describe('Time zone.'),
+    locale: text(/^(C|[a-z]{2,3}_[A-Z]{2})\.UTF-8$/, 'a UTF-8 locale such as C.UTF-8 or de_DE.UTF-8')
+      .default('C.UTF-8')
+      .describe('Language and formats.'),
+  })
+  .prefault({})
+  .describe('The device as people meet it.');
+
+function isTimezone(name: string): boolean {
+  if (!/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
