@@ -12,8 +12,14 @@ export interface Segment {
   readonly bytes: Bytes;
 }
 
+/** Full names (`security.capability`, `user.x`), in ascending byte order. */
+export type Xattrs = readonly (readonly [name: string, value: Uint8Array])[];
+
 interface Common {
-  /** Path without leading or trailing slash, components joined by `/`; '' is the root directory. */
+  /**
+   * Path without leading or trailing slash, components joined by `/`; '' is the root directory. A byte that is not
+   * UTF-8 is the lone surrogate U+DC00 + byte, see `nameFromBytes`.
+   */
   readonly path: string;
   /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */
   readonly mode: number;
@@ -21,11 +27,11 @@ interface Common {
   readonly gid: number;
   /** Modification time, whole seconds since 1970. */
   readonly mtime: number;
-  /** Full names (`security.capability`, `user.x`), in ascending byte order. */
-  readonly xattrs?: readonly (readonly [name: string, value: Uint8Array])[];
+  readonly xattrs?: Xattrs;
 }
 
 export type Entry = Common &
+  /** Segments are in ascending order, do not overlap and end at `size` at the latest. */
   (
     | { readonly kind: 'file'; readonly size: number; readonly segments: readonly Segment[] }
     | { readonly kind: 'directory' }
@@ -35,3 +41,63 @@ export type Entry = Common &
     | { readonly kind: 'char' | 'block'; readonly major: number; readonly minor: number }
     | { readonly kind: 'fifo' | 'socket' }
   );
+
+/** How many bytes these are. */
+export function lengthOf(bytes: Bytes): number {
+  return bytes.at === 'memory' ? bytes.bytes.length : bytes.length;
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * A file name as text. Names are bytes to Linux: each byte that is not part of valid UTF-8 becomes the lone
+ * surrogate U+DC00 + byte (as Python's surrogateescape does), so that every name survives a round trip.
+ */
+export function nameFromBytes(bytes: Uint8Array): string {
+  let ascii = true;
+  for (const byte of bytes) if (byte >= 0x80) ascii = false;
+  if (ascii) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return escapeInvalid(bytes);
+  }
+}
+
+/** The bytes of a name made by `nameFromBytes` or written by hand. */
+export function nameToBytes(name: string): Uint8Array {
+  if (!/[\udc80-\udcff]/.test(name)) return Buffer.from(name, 'utf8');
+  const parts: Uint8Array[] = [];
+  for (const char of name) {
+    const code = char.codePointAt(0) ?? 0;
+    const escaped = code >= 0xdc80 && code <= 0xdcff;
+    parts.push(escaped ? Uint8Array.of(code - 0xdc00) : Buffer.from(char, 'utf8'));
+  }
+  return Buffer.concat(parts);
+}
+
+function escapeInvalid(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const length = sequenceLength(bytes, at);
+    text +=
+      length === 0
+        ? String.fromCharCode(0xdc00 + (bytes[at] ?? 0))
+        : strict.decode(bytes.subarray(at, at + length));
+    at += length || 1;
+  }
+  return text;
+}
+
+/** Length of the valid UTF-8 sequence at `at`; 0 if there is none. */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  try {
+    strict.decode(bytes.subarray(at, at + length));
+    return length;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,321 @@
+// How a tree is kept: names and what they name in flat records, about 130 bytes an entry, none of them objects.
+import type { Entry, Segment, Xattrs } from './entry.ts';
+import { nameFromBytes, nameToBytes } from './entry.ts';
+import { ByteStrings, Records } from './pages.ts';
+
+/** Index of a name; `root` is the root directory, and where a link to a node is meant, none. */
+export type Node = number;
+export const root: Node = 0;
+
+// A node: one name in one directory.
+const PARENT = 0;
+const NAME = 1;
+const NAME_LENGTH = 2;
+const INODE = 3;
+const NEXT = 4;
+const CHILD = 5;
+const LAYER = 6;
+const HASH = 7;
+
+// An inode: what one or more names name. Inode 0 stands for a name that was removed.
+const KIND_MODE = 0;
+const UID = 1;
+const GID = 2;
+const MTIME = 3;
+const SIZE = 5;
+const SOURCE = 7;
+const PLACE = 8;
+const XATTRS = 10;
+const LINKS = 11;
+const SORTED = 12;
+
+const kinds = ['file', 'directory', 'symlink', 'char', 'block', 'fifo', 'socket'] as const;
+export type InodeKind = (typeof kinds)[number];
+type InodeEntry = Exclude<Entry, { kind: 'hardlink' }>;
+
+/** In place of the index of a file: the segments are objects. */
+const PIECES = 0xffff_ffff;
+const TOMBSTONE = 0xffff_ffff;
+
+export class Nodes {
+  readonly #nodes: Records;
+  readonly #inodes: Records;
+  readonly #strings: ByteStrings;
+  readonly #files: string[] = [];
+  readonly #fileNumbers = new Map<string, number>();
+  readonly #pieces: (readonly Segment[])[] = [];
+  readonly #xattrs: (Xattrs | undefined)[] = [undefined];
+  readonly #xattrNumbers = new Map<string, number>();
+  /** Open addressing over (parent, name); 0 is free. */
+  #table = new Uint32Array(1024);
+  #filled = 0;
+  #name: Uint8Array = new Uint8Array(256);
+  #nameLength = 0;
+  /** Names that are not removed, the root among them. */
+  count = 1;
+
+  /** `budget` bytes of names and records stay in memory, more go to a temporary file. */
+  constructor(budget: number) {
+    this.#nodes = new Records(8, budget * 0.25);
+    this.#inodes = new Records(16, budget * 0.5);
+    this.#strings = new ByteStrings(budget * 0.25);
+    this.#nodes.add();
+    this.#inodes.add();
+    this.setInode(
+      root,
+      this.addInode({ kind: 'directory', path: '', mode: 0o755, uid: 0, gid: 0, mtime: 0 }),
+      0,
+    );
+  }
+
+  close(): void {
+    for (const store of [this.#nodes, this.#inodes, this.#strings]) store.close();
+  }
+
+  parent(node: Node): Node {
+    return this.#nodes.get(node, PARENT);
+  }
+
+  layer(node: Node): number {
+    return this.#nodes.get(node, LAYER);
+  }
+
+  kind(node: Node): InodeKind {
+    return kinds[this.#inodes.get(this.inode(node), KIND_MODE) & 15] ?? 'file';
+  }
+
+  inode(node: Node): number {
+    return this.#nodes.get(node, INODE);
+  }
+
+  links(node: Node): number {
+    return this.#inodes.get(this.inode(node), LINKS);
+  }
+
+  name(node: Node): string {
+    return nameFromBytes(this.#strings.at(this.#nodes.get(node, NAME), this.#nodes.get(node, NAME_LENGTH)));
+  }
+
+  path(node: Node): string {
+    const names: string[] = [];
+    for (let at = node; at !== root; at = this.parent(at)) names.push(this.name(at));
+    return names.reverse().join('/');
+  }
+
+  /** The child of that name, or `root` if there is none. */
+  child(parent: Node, name: string): Node {
+    return this.#table[this.#slot(parent, this.#hash(parent, name))] ?? root;
+  }
+
+  /** Adds a name that is not there yet; it names nothing until `setInode`. */
+  addChild(parent: Node, name: string): Node {
+    const hash = this.#hash(parent, name);
+    const node = this.#nodes.add();
+    this.#nodes.set(node, PARENT, parent);
+    this.#nodes.set(node, NAME, this.#strings.add(this.#name, this.#nameLength));
+    this.#nodes.set(node, NAME_LENGTH, this.#nameLength);
+    this.#nodes.set(node, HASH, hash);
+    this.#nodes.set(node, NEXT, this.#nodes.get(parent, CHILD));
+    this.#nodes.set(parent, CHILD, node);
+    this.#inodes.set(this.inode(parent), SORTED, 0);
+    this.#insert(node, hash, this.#slot(parent, hash));
+    this.count++;
+    return node;
+  }
+
+  setInode(node: Node, inode: number, layer: number): void {
+    const old = this.inode(node);
+    this.#inodes.set(inode, LINKS, this.#inodes.get(inode, LINKS) + 1);
+    if (old !== 0) this.#inodes.set(old, LINKS, this.#inodes.get(old, LINKS) - 1);
+    this.#nodes.set(node, INODE, inode);
+    this.#nodes.set(node, LAYER, layer);
+  }
+
+  setLayer(node: Node, layer: number): void {
+    this.#nodes.set(node, LAYER, layer);
+  }
+
+  /** Takes one name away. A directory must be empty of names by then. */
+  remove(node: Node): void {
+    const inode = this.inode(node);
+    this.#inodes.set(inode, LINKS, this.#inodes.get(inode, LINKS) - 1);
+    const slot = this.#slot(this.parent(node), this.#hash(this.parent(node), this.name(node)));
+    this.#table[slot] = TOMBSTONE;
+    this.#nodes.set(node, INODE, 0);
+    this.count--;
+  }
+
+  /** The names in a directory, in byte order. */
+  *children(directory: Node): Generator<Node> {
+    const inode = this.inode(directory);
+    if (this.#inodes.get(inode, SORTED) === 0) {
+      this.#sort(directory);
+      this.#inodes.set(inode, SORTED, 1);
+    }
+    for (let node = this.#nodes.get(directory, CHILD); node !== root; node = this.#nodes.get(node, NEXT)) {
+      if (this.inode(node) !== 0) yield node;
+    }
+  }
+
+  #sort(directory: Node): void {
+    const named: { node: Node; name: string }[] = [];
+    for (let node = this.#nodes.get(directory, CHILD); node !== root; node = this.#nodes.get(node, NEXT)) {
+      if (this.inode(node) === 0) continue;
+      const name = this.#strings.latin1(this.#nodes.get(node, NAME), this.#nodes.get(node, NAME_LENGTH));
+      named.push({ node, name });
+    }
+    named.reverse();
+    named.sort((a, b) => (a.name < b.name ? -1 : 1));
+    let next = root;
+    for (let i = named.length - 1; i >= 0; i--) {
+      const node = named[i]?.node ?? root;
+      this.#nodes.set(node, NEXT, next);
+      next = node;
+    }
+    this.#nodes.set(directory, CHILD, next);
+  }
+
+  addInode(entry: InodeEntry): number {
+    const inode = this.#inodes.add();
+    this.fill(inode, entry);
+    return inode;
+  }
+
+  /** Writes what an entry says over an inode. */
+  fill(inode: number, entry: InodeEntry): void {
+    const set = (word: number, value: number): void => this.#inodes.set(inode, word, value);
+    set(KIND_MODE, kinds.indexOf(entry.kind) | (entry.mode << 4));
+    set(UID, entry.uid);
+    set(GID, entry.gid);
+    this.#inodes.setLong(inode, MTIME, entry.mtime);
+    set(XATTRS, this.#xattrNumber(entry.xattrs));
+    if (entry.kind === 'file') this.#fillContent(inode, entry.size, entry.segments);
+    else if (entry.kind === 'symlink') {
+      const target = nameToBytes(entry.target);
+      this.#inodes.setLong(inode, SIZE, target.length);
+      set(PLACE, this.#strings.add(target, target.length));
+    } else if (entry.kind === 'char' || entry.kind === 'block') {
+      set(PLACE, entry.major);
+      set(PLACE + 1, entry.minor);
+    }
+  }
+
+  #fillContent(inode: number, size: number, segments: readonly Segment[]): void {
+    this.#inodes.setLong(inode, SIZE, size);
+    const only = segments[0];
+    if (
+      segments.length === 1 &&
+      only?.offset === 0 &&
+      only.bytes.at === 'file' &&
+      only.bytes.length === size
+    ) {
+      this.#inodes.set(inode, SOURCE, this.#fileNumber(only.bytes.file));
+      this.#inodes.setLong(inode, PLACE, only.bytes.offset);
+    } else {
+      this.#inodes.set(inode, SOURCE, PIECES);
+      this.#inodes.set(inode, PLACE, this.#pieces.push(segments) - 1);
+    }
+  }
+
+  /** The entry of a node, under that path. */
+  entry(node: Node, path: string): InodeEntry {
+    const inode = this.inode(node);
+    const get = (word: number): number => this.#inodes.get(inode, word);
+    const kind = this.kind(node);
+    const xattrs = this.#xattrs[get(XATTRS)];
+    const common = {
+      path,
+      mode: get(KIND_MODE) >>> 4,
+      uid: get(UID),
+      gid: get(GID),
+      mtime: this.#inodes.getLong(inode, MTIME),
+      ...(xattrs === undefined ? undefined : { xattrs }),
+    };
+    switch (kind) {
+      case 'file': {
+        const size = this.#inodes.getLong(inode, SIZE);
+        return { ...common, kind, size, segments: this.#segments(inode, size) };
+      }
+      case 'symlink': {
+        const target = nameFromBytes(this.#strings.at(get(PLACE), this.#inodes.getLong(inode, SIZE)));
+        return { ...common, kind, target };
+      }
+      case 'char':
+      case 'block':
+        return { ...common, kind, major: get(PLACE), minor: get(PLACE + 1) };
+      default:
+        return { ...common, kind };
+    }
+  }
+
+  #segments(inode: number, size: number): readonly Segment[] {
+    const source = this.#inodes.get(inode, SOURCE);
+    if (source === PIECES) return this.#pieces[this.#inodes.get(inode, PLACE)] ?? [];
+    const offset = this.#inodes.getLong(inode, PLACE);
+    return [{ offset: 0, bytes: { at: 'file', file: this.#files[source] ?? '', offset, length: size } }];
+  }
+
+  #fileNumber(file: string): number {
+    const known = this.#fileNumbers.get(file);
+    if (known !== undefined) return known;
+    this.#fileNumbers.set(file, this.#files.length);
+    return this.#files.push(file) - 1;
+  }
+
+  /** Equal sets of extended attributes are kept once. */
+  #xattrNumber(xattrs: Xattrs | undefined): number {
+    if (xattrs === undefined || xattrs.length === 0) return 0;
+    const key = xattrs.map(([name, value]) => `${name}=${Buffer.from(value).toString('hex')}`).join('\n');
+    const known = this.#xattrNumbers.get(key);
+    if (known !== undefined) return known;
+    this.#xattrNumbers.set(key, this.#xattrs.length);
+    return this.#xattrs.push(xattrs.map(([name, value]) => [name, Uint8Array.from(value)] as const)) - 1;
+  }
+
+  /** Puts the bytes of a name into `#name` and gives their hash (FNV-1a over parent and name). */
+  #hash(parent: Node, name: string): number {
+    if (this.#name.length < name.length) this.#name = new Uint8Array(name.length * 2);
+    let hash = Math.imul(0x811c9dc5 ^ parent, 0x01000193);
+    this.#nameLength = name.length;
+    for (let i = 0; i < name.length; i++) {
+      const code = name.charCodeAt(i);
+      if (code >= 0x80) {
+        this.#name = nameToBytes(name);
+        this.#nameLength = this.#name.length;
+        break;
+      }
+      this.#name[i] = code;
+    }
+    for (let i = 0; i < this.#nameLength; i++) hash = Math.imul(hash ^ (this.#name[i] ?? 0), 0x01000193);
+    return (hash ^ (hash >>> 15)) >>> 0;
+  }
+
+  /** Where the name in `#name` is in the table, or a free place for it. */
+  #slot(parent: Node, hash: number): number {
+    const mask = this.#table.length - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const node = this.#table[slot] ?? 0;
+      if (node === 0) return slot;
+      if (node === TOMBSTONE || this.#nodes.get(node, HASH) !== hash || this.parent(node) !== parent)
+        continue;
+      if (this.#nodes.get(node, NAME_LENGTH) !== this.#nameLength) continue;
+      if (this.#strings.isAt(this.#nodes.get(node, NAME), this.#name, this.#nameLength)) return slot;
+    }
+  }
+
+  #insert(node: Node, hash: number, slot: number): void {
+    this.#table[slot] = node;
+    this.#filled++;
+    if (this.#filled * 10 < this.#table.length * 7) return;
+    this.#table = new Uint32Array(this.#table.length * 2);
+    this.#filled = 0;
+    const mask = this.#table.length - 1;
+    for (let other = 1; other < this.#nodes.length; other++) {
+      if (this.inode(other) === 0 && other !== node) continue;
+      let free = (other === node ? hash : this.#nodes.get(other, HASH)) & mask;
+      while (this.#table[free] !== 0) free = (free + 1) & mask;
+      this.#table[free] = other;
+      this.#filled++;
+    }
+  }
+}

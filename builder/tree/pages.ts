@@ -1,0 +1,177 @@
+// Records and names of very many entries: in memory up to a budget, beyond it in a temporary file.
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const PAGE_BYTES = 64 * 1024;
+const PAGE_WORDS = PAGE_BYTES / 4;
+
+/** Pages by number. At most `budget` bytes of them are in memory; the least recently loaded go to a file. */
+class Pages {
+  readonly #resident: (Uint32Array | undefined)[] = [];
+  readonly #order: number[] = [];
+  readonly #limit: number;
+  #spill: number | undefined;
+
+  constructor(budget: number) {
+    this.#limit = Math.max(4, Math.floor(budget / PAGE_BYTES));
+  }
+
+  load(index: number): Uint32Array {
+    const page = this.#resident[index];
+    if (page !== undefined) return page;
+    const fresh = new Uint32Array(PAGE_WORDS);
+    if (index < this.#resident.length && this.#spill !== undefined) {
+      readSync(this.#spill, fresh, 0, PAGE_BYTES, index * PAGE_BYTES);
+    }
+    if (this.#order.length >= this.#limit) this.#evict();
+    while (this.#resident.length < index) this.#resident.push(undefined);
+    this.#resident[index] = fresh;
+    this.#order.push(index);
+    return fresh;
+  }
+
+  close(): void {
+    if (this.#spill !== undefined) closeSync(this.#spill);
+    this.#spill = undefined;
+  }
+
+  #evict(): void {
+    // The newest page stays: its user may hold it still.
+    const victims = this.#order.splice(0, Math.max(1, this.#order.length >> 3));
+    this.#spill ??= openSpill();
+    for (const index of victims) {
+      const page = this.#resident[index];
+      if (page !== undefined) writeSync(this.#spill, page, 0, PAGE_BYTES, index * PAGE_BYTES);
+      this.#resident[index] = undefined;
+    }
+  }
+}
+
+/** A file without a name: it is gone when the process ends, however it ends. */
+function openSpill(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'edgekiln-'));
+  try {
+    return openSync(join(folder, 'spill'), 'wx+', 0o600);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A growing array of records of `words` 32-bit numbers each (a power of two). New records are all zero. */
+export class Records {
+  readonly #pages: Pages;
+  readonly #recordShift: number;
+  readonly #wordShift: number;
+  readonly #mask: number;
+  #page: Uint32Array;
+  #number = 0;
+  #length = 0;
+
+  constructor(words: number, budget: number) {
+    this.#pages = new Pages(budget);
+    this.#wordShift = Math.log2(words);
+    this.#recordShift = Math.log2(PAGE_WORDS / words);
+    this.#mask = PAGE_WORDS / words - 1;
+    this.#page = this.#pages.load(0);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Adds a record and gives its index. */
+  add(): number {
+    return this.#length++;
+  }
+
+  get(index: number, word: number): number {
+    if (index >>> this.#recordShift !== this.#number) this.#turn(index);
+    return this.#page[((index & this.#mask) << this.#wordShift) + word] ?? 0;
+  }
+
+  set(index: number, word: number, value: number): void {
+    if (index >>> this.#recordShift !== this.#number) this.#turn(index);
+    this.#page[((index & this.#mask) << this.#wordShift) + word] = value;
+  }
+
+  /** Numbers beyond 32 bits take two words: the low half, then the high half (signed). */
+  getLong(index: number, word: number): number {
+    return (this.get(index, word + 1) | 0) * 0x1_0000_0000 + this.get(index, word);
+  }
+
+  setLong(index: number, word: number, value: number): void {
+    this.set(index, word, value);
+    this.set(index, word + 1, Math.floor(value / 0x1_0000_0000));
+  }
+
+  close(): void {
+    this.#pages.close();
+  }
+
+  #turn(index: number): void {
+    this.#number = index >>> this.#recordShift;
+    this.#page = this.#pages.load(this.#number);
+  }
+}
+
+/** Strings of bytes, written once. */
+export class ByteStrings {
+  readonly #pages: Pages;
+  #length = 0;
+  #page: Buffer;
+  #number = 0;
+
+  constructor(budget: number) {
+    this.#pages = new Pages(budget);
+    this.#page = bytesOf(this.#pages.load(0));
+  }
+
+  /** Keeps a copy of the first `length` bytes (less than 64 KiB) and gives their place. */
+  add(bytes: Uint8Array, length: number): number {
+    // No string lies across two pages.
+    if ((this.#length % PAGE_BYTES) + length > PAGE_BYTES)
+      this.#length += PAGE_BYTES - (this.#length % PAGE_BYTES);
+    const place = this.#length;
+    const page = this.#turn(place);
+    for (let i = 0; i < length; i++) page[(place % PAGE_BYTES) + i] = bytes[i] ?? 0;
+    this.#length += length;
+    return place;
+  }
+
+  /** The bytes at a place; not to be changed. */
+  at(place: number, length: number): Buffer {
+    const page = this.#turn(place);
+    return page.subarray(place % PAGE_BYTES, (place % PAGE_BYTES) + length);
+  }
+
+  isAt(place: number, bytes: Uint8Array, length: number): boolean {
+    const page = this.#turn(place);
+    const start = place % PAGE_BYTES;
+    for (let i = 0; i < length; i++) if (page[start + i] !== bytes[i]) return false;
+    return true;
+  }
+
+  /** As text with one character a byte: its order is the order of the bytes. */
+  latin1(place: number, length: number): string {
+    const page = this.#turn(place);
+    return page.toString('latin1', place % PAGE_BYTES, (place % PAGE_BYTES) + length);
+  }
+
+  close(): void {
+    this.#pages.close();
+  }
+
+  #turn(place: number): Buffer {
+    const number = Math.floor(place / PAGE_BYTES);
+    if (number !== this.#number) {
+      this.#number = number;
+      this.#page = bytesOf(this.#pages.load(number));
+    }
+    return this.#page;
+  }
+}
+
+function bytesOf(words: Uint32Array): Buffer {
+  return Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+}

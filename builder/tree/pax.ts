@@ -1,0 +1,117 @@
+// The extended headers of tar: `LENGTH KEY=VALUE\n` records, and what is said in them.
+import { nameFromBytes, type Xattrs } from './entry.ts';
+import type { SparseMap } from './tar.ts';
+
+type Refuse = (why: string) => never;
+
+/** Records of one or more extended headers; later ones win. Values are bytes: names and xattrs need not be UTF-8. */
+export class PaxRecords {
+  readonly #records: readonly (readonly [key: string, value: Buffer])[];
+
+  constructor(records: readonly (readonly [key: string, value: Buffer])[]) {
+    this.#records = records;
+  }
+
+  get isEmpty(): boolean {
+    return this.#records.length === 0;
+  }
+
+  /** These records with `later` over them. */
+  over(later: PaxRecords): PaxRecords {
+    if (this.isEmpty) return later;
+    if (later.isEmpty) return this;
+    return new PaxRecords([...this.#records, ...later.#records]);
+  }
+
+  all(): readonly (readonly [key: string, value: Buffer])[] {
+    return this.#records;
+  }
+
+  text(key: string): string | undefined {
+    for (let i = this.#records.length - 1; i >= 0; i--) {
+      const record = this.#records[i];
+      // An empty value takes an earlier record back.
+      if (record?.[0] === key) return record[1].length === 0 ? undefined : nameFromBytes(record[1]);
+    }
+    return undefined;
+  }
+
+  integer(key: string, refuse: Refuse): number | undefined {
+    const value = this.decimal(key, refuse);
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0))
+      refuse(`${key} is not a whole number`);
+    return value;
+  }
+
+  decimal(key: string, refuse: Refuse): number | undefined {
+    const text = this.text(key);
+    if (text === undefined) return undefined;
+    if (!/^-?[0-9]+(\.[0-9]*)?$/.test(text)) refuse(`${key} is not a number: ${text}`);
+    return Number(text);
+  }
+}
+
+export const noRecords = new PaxRecords([]);
+
+/** Reads the records of one extended header. */
+export function parsePax(bytes: Buffer, refuse: Refuse): PaxRecords {
+  const records: [string, Buffer][] = [];
+  for (let at = 0; at < bytes.length && bytes[at] !== 0; ) {
+    const space = bytes.indexOf(0x20, at);
+    const length = Number(bytes.toString('latin1', at, space < 0 ? at : space));
+    const equals = bytes.indexOf(0x3d, space);
+    const end = at + length;
+    if (!(length > 0) || end > bytes.length || equals < 0 || equals >= end || bytes[end - 1] !== 0x0a) {
+      return refuse('an extended header cannot be read');
+    }
+    records.push([bytes.toString('utf8', space + 1, equals), bytes.subarray(equals + 1, end - 1)]);
+    at = end;
+  }
+  return new PaxRecords(records);
+}
+
+/** Extended attributes in byte order of their names; undefined if there are none. */
+export function xattrsOf(pax: PaxRecords, refuse: Refuse): Xattrs | undefined {
+  const found = new Map<string, Buffer>();
+  for (const [key, value] of pax.all()) {
+    if (key.startsWith('LIBARCHIVE.xattr.')) {
+      const name = decodeName(key.slice(17), refuse);
+      if (!found.has(name)) found.set(name, Buffer.from(value.toString('latin1'), 'base64'));
+    }
+  }
+  for (const [key, value] of pax.all()) {
+    // libarchive writes both forms; this one keeps the value as it is.
+    if (key.startsWith('SCHILY.xattr.')) found.set(key.slice(13), value);
+  }
+  if (found.size === 0) return undefined;
+  return [...found].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+function decodeName(encoded: string, refuse: Refuse): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return refuse(`the name of an extended attribute cannot be read: ${encoded}`);
+  }
+}
+
+/** The map of GNU's sparse formats 0.1 (one list) and 0.0 (repeated keys); undefined for a file without holes. */
+export function sparseMapOf(pax: PaxRecords, refuse: Refuse): SparseMap | undefined {
+  const list = pax.text('GNU.sparse.map');
+  const numbers: string[] = [];
+  if (list !== undefined) numbers.push(...list.split(','));
+  else {
+    for (const [key, value] of pax.all()) {
+      if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes')
+        numbers.push(value.toString('latin1'));
+    }
+    if (numbers.length === 0) return undefined;
+  }
+  const map: [number, number][] = [];
+  for (let i = 0; i < numbers.length; i += 2) {
+    const [offset, length] = [numbers[i] ?? '', numbers[i + 1] ?? ''];
+    if (!/^[0-9]{1,15}$/.test(offset) || !/^[0-9]{1,15}$/.test(length)) refuse('a sparse map cannot be read');
+    map.push([Number(offset), Number(length)]);
+  }
+  return map;
+}
