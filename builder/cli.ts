@@ -1,0 +1,32 @@
+// The program `edgekiln`: one command line, run in this process.
+
+import { exitCode } from '../formats/errors.ts';
+import packageFacts from '../package.json' with { type: 'json' };
+import { runCommandLine } from './commands/frame.ts';
+import { verbs } from './commands/verbs.ts';
+
+/** How long an interrupted verb has to tidy up. Milliseconds. */
+const patience = 10_000;
+
+const interruption = new AbortController();
+const interrupt = () => {
+  if (interruption.signal.aborted) process.exit(exitCode.interrupted);
+  interruption.abort();
+  setTimeout(() => process.exit(exitCode.interrupted), patience).unref();
+};
+process.on('SIGINT', interrupt);
+process.on('SIGTERM', interrupt);
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that had enough, such as `head`, is no error.
+    if (error.code !== 'EPIPE') process.exit(exitCode.io);
+  });
+}
+
+process.exitCode = await runCommandLine(process.argv.slice(2), verbs, {
+  version: packageFacts.version,
+  signal: interruption.signal,
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+});

@@ -1,0 +1,175 @@
+// edgekiln doctor: whether this machine has what builds need.
+import { access, constants, readFile, statfs } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { exitCode, Failure } from '../../formats/errors.ts';
+import { missing, type ProgramName, programOf, programs, run } from '../../formats/programs.ts';
+import { storeFolder } from '../artifacts/store.ts';
+import type { Verb } from './frame.ts';
+
+interface Check {
+  readonly name: string;
+  /** `bad` stops every build, `lacking` only some; both say why in `detail`. */
+  readonly state: 'ok' | 'lacking' | 'bad';
+  readonly detail: string;
+  readonly purpose: string;
+  /** The program to install. */
+  readonly install?: ProgramName;
+}
+
+const lowestNode = '20.11';
+/** A build of one board keeps a base, a tree and an image beside each other. Bytes. */
+const roomForABuild = 6 * 1024 ** 3;
+
+export const verb: Verb = {
+  examples: ['edgekiln doctor', 'edgekiln doctor --json'],
+  register(command, act) {
+    command.option('-o, --output <folder>', 'where builds will put their results', 'output').action(
+      act(async (_session, options: { output: string }) => {
+        const checks = [
+          checkNode(process.versions.node),
+          ...(await Promise.all(toolNames().map(checkProgram))),
+          await checkRoom('store', storeFolder()),
+          await checkRoom('output', options.output),
+          await checkNamespaces(),
+        ];
+        const install = checks.flatMap((check) => check.install ?? []);
+        const line = install.length === 0 ? undefined : missing(install).problems[0]?.fix;
+        const ok = checks.every((check) => check.state !== 'bad');
+        const data = { version: 1, ok, checks, ...(line === undefined ? {} : { install: line }) };
+        return { text: render(checks, line), data, exit: ok ? exitCode.ok : exitCode.environment };
+      }),
+    );
+  },
+};
+
+/** Programs of the build machine: those that can be asked for their version. */
+function toolNames(): ProgramName[] {
+  const isName = (name: string): name is ProgramName => Object.hasOwn(programs, name);
+  return Object.keys(programs)
+    .filter(isName)
+    .filter((name) => programOf(name).versionArguments !== undefined);
+}
+
+export function checkNode(version: string): Check {
+  const state = olderThan(version, lowestNode) ? 'bad' : 'ok';
+  const detail = state === 'ok' ? version : `${version}, but ${lowestNode} is the lowest that works`;
+  return { name: 'node', state, detail, purpose: 'this program' };
+}
+
+async function checkProgram(name: ProgramName): Promise<Check> {
+  const { purpose, lowest, always, versionArguments } = programOf(name);
+  const failing = always === true ? 'bad' : 'lacking';
+  try {
+    const { stdout, stderr } = await run(name, versionArguments ?? []);
+    const version = versionIn(`${stdout}\n${stderr}`);
+    if (lowest !== undefined && (version === undefined || olderThan(version, lowest))) {
+      const detail = `${version ?? 'of unknown version'}, but ${lowest} is the lowest that works`;
+      return { name, state: failing, detail, purpose, install: name };
+    }
+    return { name, state: 'ok', detail: version ?? 'there', purpose };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const absent = error.message === missing([name]).message;
+    const detail = absent ? 'not installed' : error.message;
+    return { name, state: failing, detail, purpose, install: name };
+  }
+}
+
+/** Free space where a folder is or will be. */
+async function checkRoom(name: string, folder: string): Promise<Check> {
+  const purpose = name === 'store' ? 'downloads and results of stages' : 'images';
+  const path = resolve(folder);
+  const there = await nearestThere(path);
+  const writable = await access(there, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!writable) return { name, state: 'bad', detail: `${there} cannot be written`, purpose };
+  const { bavail, bsize } = await statfs(there);
+  const free = bavail * bsize;
+  const detail = `${(free / 1024 ** 3).toFixed(1)} GiB free in ${path}`;
+  if (free >= roomForABuild) return { name, state: 'ok', detail, purpose };
+  return {
+    name,
+    state: 'lacking',
+    detail: `${detail}; a build may want ${roomForABuild / 1024 ** 3} GiB`,
+    purpose,
+  };
+}
+
+async function nearestThere(path: string): Promise<string> {
+  try {
+    await access(path);
+    return path;
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : nearestThere(parent);
+  }
+}
+
+/** mmdebstrap unpacks packages as root of a user namespace where it is not root itself. */
+async function checkNamespaces(): Promise<Check> {
+  const check = { name: 'user namespaces', purpose: 'bases made from Debian packages' };
+  const { uid, username } = userInfo();
+  if (uid === 0) return { ...check, state: 'ok', detail: 'not needed as root' };
+  const facts = {
+    most: await numberIn('/proc/sys/user/max_user_namespaces'),
+    allowed: await numberIn('/proc/sys/kernel/unprivileged_userns_clone'),
+    apparmor: await numberIn('/proc/sys/kernel/apparmor_restrict_unprivileged_userns'),
+    ranges: await readFile('/etc/subuid', 'utf8').catch(() => ''),
+  };
+  const why = namespaceObstacle({ ...facts, uid, username });
+  return {
+    ...check,
+    ...(why === undefined ? { state: 'ok', detail: 'allowed' } : { state: 'lacking', detail: why }),
+  };
+}
+
+/** Why a user may not use user namespaces, from what the kernel and /etc/subuid say. */
+export function namespaceObstacle(facts: {
+  most: number | undefined;
+  allowed: number | undefined;
+  apparmor: number | undefined;
+  ranges: string;
+  uid: number;
+  username: string;
+}): string | undefined {
+  if (facts.most === undefined) return 'the kernel has none';
+  if (facts.most === 0) return 'switched off: sysctl user.max_user_namespaces is 0';
+  if (facts.allowed === 0) return 'switched off: sysctl kernel.unprivileged_userns_clone is 0';
+  if (facts.apparmor === 1) return 'restricted: sysctl kernel.apparmor_restrict_unprivileged_userns is 1';
+  const owners = facts.ranges.split('\n').map((line) => line.split(':')[0]);
+  if (owners.includes(facts.username) || owners.includes(String(facts.uid))) return undefined;
+  return `no range in /etc/subuid: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${facts.username}`;
+}
+
+async function numberIn(file: string): Promise<number | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : Number(text.trim());
+}
+
+/** The first thing in a text that looks like a version. */
+export function versionIn(text: string): string | undefined {
+  return /\d+(\.\d+)+/.exec(text)?.[0];
+}
+
+export function olderThan(version: string, lowest: string): boolean {
+  const [have, want] = [version, lowest].map((text) => text.split('.').map(Number));
+  for (const [index, part] of (want ?? []).entries()) {
+    const own = have?.[index] ?? 0;
+    if (own !== part) return own < part;
+  }
+  return false;
+}
+
+const words = { ok: 'ok', lacking: 'lacking', bad: 'MISSING' } as const;
+
+function render(checks: readonly Check[], install: string | undefined): string {
+  const width = Math.max(...checks.map((check) => check.name.length));
+  const lines = checks.map((check) => {
+    return `${words[check.state].padEnd(8)} ${check.name.padEnd(width)}  ${check.detail} (${check.purpose})`;
+  });
+  if (install !== undefined) lines.push('', 'to install what is not there:', `  ${install}`);
+  return lines.join('\n');
+}

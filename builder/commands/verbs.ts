@@ -1,0 +1,22 @@
+// The verbs of the command line, in the order of help. A new one is a file beside this one and a line here.
+import type { Listed } from './frame.ts';
+
+export const verbs: readonly Listed[] = [
+  { name: 'init', summary: 'write a commented profile to start from', load: () => import('./init.ts') },
+  {
+    name: 'validate',
+    summary: 'check profiles and show all that is wrong',
+    load: () => import('./validate.ts'),
+  },
+  {
+    name: 'schema',
+    summary: 'print the JSON Schema of profiles, for editors',
+    load: () => import('./schema.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'see whether this machine has what builds need',
+    load: () => import('./doctor.ts'),
+  },
+  { name: 'completion', summary: 'print completion for a shell', load: () => import('./completion.ts') },
+];
