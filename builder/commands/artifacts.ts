@@ -1,6 +1,6 @@
 // edgekiln artifacts lock|fetch PROFILE
 import type { Lock } from '../artifacts/lock.ts';
-import { fetchLocked, makeLock } from '../artifacts/locking.ts';
+import { fetchLocked, lockForBuild, makeLock } from '../artifacts/locking.ts';
 import { Store } from '../artifacts/store.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Verb } from './frame.ts';
@@ -31,7 +31,7 @@ export const verb: Verb = {
         act(async (session, file: string) => {
           const loaded = await loadProfile(file);
           const store = new Store();
-          const { lock } = await makeLock(loaded, { ...session, update: false });
+          const lock = await lockForBuild(loaded, session);
           await fetchLocked(lock, loaded, { ...session, store, offline: false });
           const counts = countsOf(lock);
           return {

@@ -20,8 +20,8 @@ export interface ResolveOptions extends AptOptions {
 }
 
 /**
- * Debian's essential packages, the requested ones and all they depend on, without recommendations; and the requested
- * ones to extract, without their dependencies. The same indexes give the same set.
+ * To install: Debian's essential packages, the requested ones and all they depend on, without recommendations; none
+ * when none is requested. To extract: the requested ones alone. The same indexes give the same set.
  */
 export async function resolveDebian(request: DebianRequest, options: ResolveOptions): Promise<DebianSet> {
   const keyring = options.keyring ?? debianKeyring;
@@ -48,7 +48,7 @@ export async function resolveDebian(request: DebianRequest, options: ResolveOpti
       architecture: request.architecture,
       requested: { install, extract },
       releases: await releasesOf(join(apt.folder, 'lists')),
-      install: await list(['install'], ['?essential', provider.name, ...install]),
+      install: install.length === 0 ? [] : await list(['install'], ['?essential', provider.name, ...install]),
       extract: extract.length === 0 ? [] : await list(['download'], extract),
     };
   });
