@@ -84,7 +84,7 @@ test('a whole device: page, JSON, command line, name, kept files, console, end',
   const page = await fetch(at('/'));
   expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
   expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
-  expect(await page.text()).toContain('shop-01 (place 1 of quickstart)');
+  expect(await page.text()).toContain('place 1 of quickstart');
   expect((await fetch(`http://[::1]:${port}/`)).status).toBe(200);
   expect((await fetch(at('/'), { method: 'HEAD' })).status).toBe(200);
   const posted = await fetch(at('/'), { method: 'POST', body: 'x' });
@@ -154,7 +154,7 @@ test('with nothing but its image it comes up, says what is missing and holds', a
     waitsFor: [{ id: 'stamp' }, { id: 'data' }, { id: 'link' }],
     problems: [
       'the initrd left no stamp',
-      'data: there is none (no partition 4); the device neither votes, founds nor joins',
+      'data is missing: no partition 4; so it neither votes, founds nor joins',
     ],
   });
   await expect(stat(join(root, 'run/edgekiln/data/persist'))).rejects.toThrow('ENOENT');

@@ -1,7 +1,7 @@
 // A status as one HTML page that needs nothing else: no script, no font, no picture, no other request.
 import { createHash } from 'node:crypto';
 import type { Status } from './status.ts';
-import { demoWords, doing, duration, table, whoIs } from './words.ts';
+import { demoWords, doing, duration, placeWords, table } from './words.ts';
 
 /** The page reads itself anew after so many seconds; there is no script to do it. */
 const refresh = 10;
@@ -11,6 +11,7 @@ const style = `
 @media(prefers-color-scheme:dark){:root{--bg:#0d1117;--ink:#e6edf3;--soft:#9ba5b0;--line:#30363d;--good:#4ac26b;--bad:#ff7b72;--wait:#e3b341;--demo:#bc8cff}}
 body{margin:0 auto;max-width:40rem;padding:1rem;background:var(--bg);color:var(--ink);font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.5rem;margin:0}
+h2{font-size:1rem;margin:1rem 0 0}
 p{margin:.5rem 0}
 .soft{color:var(--soft)}
 .demo{border:2px solid var(--demo);color:var(--demo);padding:.5rem .75rem;border-radius:.5rem;font-weight:600}
@@ -55,7 +56,7 @@ export function renderPage(status: Status): string {
 <body>
 <header>
 <h1>${html(status.name)}</h1>
-<p class="soft">${html(whoIs(status))}</p>
+<p class="soft">${html(placeWords(status))}</p>
 </header>
 <main>
 ${status.demo ? `<p class="demo">${html(demoWords)}</p>\n` : ''}<p class="state ${colour}">${html(doing(status))}</p>

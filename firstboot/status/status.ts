@@ -135,8 +135,10 @@ function problems({ config, identity, record, page, problems }: Facts): string[]
   if ('unusable' in config) list.push(config.unusable);
   if (!identity.known) list.push(identity.why);
   if (!dataIsUsable(record.data.state)) {
-    const detail = record.data.detail === '' ? '' : ` (${record.data.detail})`;
-    list.push(`data: ${dataWords[record.data.state]}${detail}; the device neither votes, founds nor joins`);
+    const { state, detail } = record.data;
+    list.push(
+      `data is ${state}: ${detail === '' ? dataWords[state] : detail}; so it neither votes, founds nor joins`,
+    );
   }
   if ('failed' in page) list.push(`the status page is not served: ${page.failed}`);
   return [...list, ...record.problems, ...problems];

@@ -13,9 +13,14 @@ export function duration(seconds: number): string {
 }
 
 /** Who it is: `shop-01 (place 1 of quickstart)`. */
-export function whoIs({ name, place, site }: Status): string {
-  if (place !== null) return `${name} (place ${place} of ${site})`;
-  return site === null ? `${name} (no place)` : `${name} (no place in ${site})`;
+export function whoIs(status: Status): string {
+  return `${status.name} (${placeWords(status)})`;
+}
+
+/** Its place: `place 1 of quickstart`. */
+export function placeWords({ place, site }: Status): string {
+  if (place !== null) return `place ${place} of ${site}`;
+  return site === null ? 'no place' : `no place in ${site}`;
 }
 
 /** What it is doing, one sentence. */
@@ -45,7 +50,7 @@ export function table(status: Status): readonly (readonly [name: string, value: 
     ['site', status.site ?? 'not known'],
     ['place', status.place === null ? 'none' : String(status.place)],
     ['slot', slotWords(status)],
-    ['data', data.detail === '' ? dataWords[data.state] : `${dataWords[data.state]} (${data.detail})`],
+    ['data', data.detail === '' ? dataWords[data.state] : `${data.state}: ${data.detail}`],
     ...status.interfaces.map(
       ({ name, carrier, addresses }) =>
         [
