@@ -13,6 +13,7 @@ export const stamp: Stamp = {
   version: 1,
   site: 'quickstart',
   device: 'shop-01',
+  hostname: 'shop-01',
   place: 1,
   flash: '6a1ff1c8-3b7a-4d0c-8a54-8f1d86b3a7a1',
   deviceKey: Buffer.alloc(32, 7).toString('base64'),

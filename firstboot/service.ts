@@ -80,7 +80,7 @@ export class Service {
   async #begin(): Promise<void> {
     const { identity } = this.#boot;
     if (identity.known) {
-      await this.#attempt('host name', () => setHostName(identity.stamp.device, this.#paths));
+      await this.#attempt('host name', () => setHostName(identity.stamp.hostname, this.#paths));
     }
     await this.#attempt('persist list', async () => {
       this.#persist = parsePersist(await readFile(this.#paths.persist, 'utf8'), this.#paths.persist);

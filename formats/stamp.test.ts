@@ -10,6 +10,7 @@ const stamp: Stamp = {
   version: 1,
   site: 'shop',
   device: 'shop-01',
+  hostname: 'shop-01',
   place: 1,
   flash: '5e1f0000-0000-4000-8000-000000000001',
   deviceKey: Buffer.alloc(32, 7).toString('base64'),

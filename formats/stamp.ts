@@ -32,8 +32,10 @@ export interface Extent {
 export interface Stamp {
   readonly version: 1;
   readonly site: string;
-  /** The device's name; also its host name. */
+  /** The device's name in the profile. */
   readonly device: string;
+  /** Its host and node name. */
+  readonly hostname: string;
   /** Index of the device's place in the roster, from 1. */
   readonly place: number;
   /** A UUID; the data filesystem made for this stamp carries the same one. */

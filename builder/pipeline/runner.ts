@@ -1,5 +1,8 @@
 // Runs stages one after the other: takes what the store has, makes what it has not, and says which was which.
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
+import type { OutputFolder } from './output.ts';
 import { ResultStore, resultKey } from './results.ts';
 import type { Stage, Workshop } from './stage.ts';
 
@@ -9,12 +12,19 @@ export interface Input {
   readonly digest: string;
 }
 
+/** How a stage ended; `bytes` is the size of its result. */
+export interface Finish {
+  readonly cached: boolean;
+  readonly milliseconds: number;
+  readonly bytes: number | undefined;
+}
+
 /** What is told while stages run; one implementation a way of showing it. */
 export interface Reporter {
   started(stage: string, summary: string): void;
   progress(stage: string, done: number, total: number): void;
   say(stage: string, line: string): void;
-  finished(stage: string, how: { readonly cached: boolean; readonly milliseconds: number }): void;
+  finished(stage: string, how: Finish): void;
 }
 
 /** One stage as it was run, for manifests and `diff`. */
@@ -27,10 +37,18 @@ export interface StageRecord {
 }
 
 export interface RunnerOptions {
+  /** Folder of the result store. */
   readonly store: string;
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
+  /** A clock in milliseconds, for the times that are told. */
   readonly now?: () => number;
+}
+
+/** Where a result is kept: the store, or the folder that a build's files leave by. */
+interface Keeper {
+  find(key: string): Promise<string | undefined>;
+  keep(key: string, make: (folder: string) => Promise<void>): Promise<string>;
 }
 
 export class Runner {
@@ -45,45 +63,67 @@ export class Runner {
 
   /**
    * The result of a stage as an input for the next ones. Options are checked against the stage's schema first; a
-   * mismatch is a bug of the caller.
+   * mismatch is a bug of the caller. With `output`, the result is kept there instead of in the store.
    */
-  async run<Options, Names extends string>(
-    stage: Stage<Options, Readonly<Record<Names, string>>>,
+  async run<Options, Inputs extends Readonly<Record<string, string>>>(
+    stage: Stage<Options, Inputs>,
     options: Options,
-    inputs: Readonly<Record<Names, Input>>,
+    inputs: { readonly [Name in keyof Inputs]: Input },
+    output?: OutputFolder,
   ): Promise<Input> {
     const { reporter, signal } = this.#options;
     if (signal.aborted) throw new Failure('interrupted', { what: 'interrupted' });
+    const { name, version } = stage;
     const accepted = stage.schema.parse(options);
-    const named = Object.entries<Input>(inputs);
-    const digests = Object.fromEntries(named.map(([name, input]) => [name, input.digest]));
-    const key = resultKey({ stage: stage.name, version: stage.version, options: accepted, inputs: digests });
+    const digests = mapInputs(inputs, (input) => input.digest);
+    const key = resultKey({ stage: name, version, options: accepted, inputs: digests });
+    const keeper: Keeper = output ?? this.#keeper(name);
     const now = this.#options.now ?? (() => performance.now());
     const began = now();
-    reporter.started(stage.name, stage.summary);
-    let path = await this.#results.find(stage.name, key);
+    reporter.started(name, stage.summary);
+    let path = await keeper.find(key);
     const cached = path !== undefined;
-    path ??= await this.#results.keep(stage.name, key, async (folder) => {
+    path ??= await keeper.keep(key, async (folder) => {
       const workshop: Workshop = {
         result: folder,
-        progress: (done, total) => reporter.progress(stage.name, done, total),
-        say: (line) => reporter.say(stage.name, line),
+        progress: (done, total) => reporter.progress(name, done, total),
+        say: (line) => reporter.say(name, line),
         signal,
       };
-      const paths = mapValues(inputs, (input) => input.path);
-      await stage.run(accepted, paths, workshop);
+      await stage.run(
+        accepted,
+        mapInputs(inputs, (input) => input.path),
+        workshop,
+      );
+      if (signal.aborted) throw new Failure('interrupted', { what: 'interrupted' });
     });
-    reporter.finished(stage.name, { cached, milliseconds: now() - began });
-    this.records.push({ stage: stage.name, version: stage.version, key, cached, inputs: digests });
+    const bytes = await bytesBelow(path);
+    reporter.finished(name, { cached, milliseconds: now() - began, bytes });
+    this.records.push({ stage: name, version, key, cached, inputs: digests });
     return { path, digest: key };
+  }
+
+  #keeper(stage: string): Keeper {
+    return {
+      find: (key) => this.#results.find(stage, key),
+      keep: (key, make) => this.#results.keep(stage, key, make),
+    };
   }
 }
 
-function mapValues<Names extends string, From, To>(
-  record: Readonly<Record<Names, From>>,
-  change: (value: From) => To,
-): Record<Names, To> {
-  const changed: Partial<Record<Names, To>> = {};
-  for (const name in record) changed[name] = change(record[name]);
-  return changed as Record<Names, To>;
+/** The same names with something else behind each. */
+function mapInputs<Inputs extends Readonly<Record<string, string>>>(
+  inputs: { readonly [Name in keyof Inputs]: Input },
+  change: (input: Input) => string,
+): Inputs {
+  const changed: Record<string, string> = {};
+  for (const [name, input] of Object.entries<Input>(inputs)) changed[name] = change(input);
+  return changed as Inputs; // every name of Inputs, each a string: what Inputs is
+}
+
+/** Bytes that the files directly in a folder occupy. */
+async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).blocks * 512;
+  return bytes;
 }

@@ -83,7 +83,7 @@ test.each([
   ],
   [
     'no host name',
-    sealStamp({ ...stamp, device: 'a b' }, siteKeys.privateKey),
+    sealStamp({ ...stamp, hostname: 'a b' }, siteKeys.privateKey),
     siteKey,
     'quickstart',
     record,

@@ -31,7 +31,7 @@ export function identify(
     if (record.flash !== undefined && stamp.flash !== record.flash) {
       return { known: false, why: 'the stamp is not the one this boot was started with' };
     }
-    if (!isHostName(stamp.device)) return { known: false, why: 'the name in the stamp is not a host name' };
+    if (!isHostName(stamp.hostname)) return { known: false, why: 'the name in the stamp is not a host name' };
     return { known: true, stamp };
   } catch (error) {
     if (error instanceof Failure) {

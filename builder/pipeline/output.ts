@@ -1,0 +1,103 @@
+// The folder that a build's files leave by. Files appear by renames, what they replace is only what an earlier build of
+// edgekiln put there, and a record beside them tells which build they are of.
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../../formats/errors.ts';
+
+const recordName = '.edgekiln.json';
+
+interface BuildRecord {
+  readonly version: 1;
+  readonly key: string;
+  /** Size in bytes and time of change, by name: what was touched since is not taken for the build's. */
+  readonly files: Readonly<Record<string, readonly [size: number, mtimeMs: number]>>;
+}
+
+/** Where results of the last stage are kept instead of the store. One stage has one such folder. */
+export class OutputFolder {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** The folder, if it still holds exactly what the build of this key put there. */
+  async find(key: string): Promise<string | undefined> {
+    const record = await this.#record();
+    if (record?.key !== key) return undefined;
+    for (const [name, [size, mtimeMs]] of Object.entries(record.files)) {
+      const state = await stat(join(this.folder, name)).catch(() => undefined);
+      if (state === undefined || state.size !== size || state.mtimeMs !== mtimeMs) return undefined;
+    }
+    return this.folder;
+  }
+
+  /** Lets `make` fill a folder beside and then puts its files in place; files of an earlier build that are not made any more go. */
+  async keep(key: string, make: (folder: string) => Promise<void>): Promise<string> {
+    const partial = join(this.folder, `.${randomBytes(4).toString('hex')}.partial`);
+    await this.#sweep();
+    await mkdir(partial, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      throw new Failure(
+        'io',
+        {
+          what: 'the output folder cannot be written',
+          where: this.folder,
+          why: error.code ?? error.message,
+          fix: 'give another one with --output',
+        },
+        error,
+      );
+    });
+    try {
+      await make(partial);
+      const before = await this.#record();
+      // From here to the new record the folder counts as nobody's build.
+      await rm(join(this.folder, recordName), { force: true });
+      const files: Record<string, readonly [number, number]> = {};
+      for (const name of (await readdir(partial)).sort()) {
+        await rename(join(partial, name), join(this.folder, name));
+        const { size, mtimeMs } = await stat(join(this.folder, name));
+        files[name] = [size, mtimeMs];
+      }
+      for (const name of Object.keys(before?.files ?? {})) {
+        if (!(name in files)) await rm(join(this.folder, name), { force: true });
+      }
+      const record: BuildRecord = { version: 1, key, files };
+      await writeFile(join(this.folder, recordName), `${JSON.stringify(record)}\n`);
+    } finally {
+      await rm(partial, { recursive: true, force: true });
+    }
+    return this.folder;
+  }
+
+  /** Removes what interrupted builds left. */
+  async #sweep(): Promise<void> {
+    const names = await readdir(this.folder).catch(() => []);
+    for (const name of names) {
+      if (/^\.[0-9a-f]{8}\.partial$/.test(name))
+        await rm(join(this.folder, name), { recursive: true, force: true });
+    }
+  }
+
+  async #record(): Promise<BuildRecord | undefined> {
+    const text = await readFile(join(this.folder, recordName), 'utf8').catch(() => undefined);
+    if (text === undefined) return undefined;
+    try {
+      const record: unknown = JSON.parse(text);
+      return isRecord(record) ? record : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function isRecord(value: unknown): value is BuildRecord {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'version' in value &&
+    value.version === 1 &&
+    'files' in value
+  );
+}

@@ -1,0 +1,156 @@
+// What is laid over a base: overlays, the agent, k3s, accounts, the site's public facts.
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { agentConfigFile, renderAgentConfig, siteKeyFile } from '../../formats/agentconfig.ts';
+import { Failure } from '../../formats/errors.ts';
+import { defaultPersist, parsePersist, persistFile, renderPersist } from '../../formats/persist.ts';
+import type { Stage } from '../pipeline/stage.ts';
+import { addPeople } from '../tree/accounts.ts';
+import type { Entry } from '../tree/entry.ts';
+import { openLayers, writeLayer } from '../tree/layer.ts';
+import { fileEntry, readOverlay } from '../tree/overlay.ts';
+import { readEntry } from '../tree/read.ts';
+import type { Tree } from '../tree/tree.ts';
+
+const schema = z.strictObject({
+  agent: z.strictObject({
+    version: z.literal(1),
+    site: z.string(),
+    edgekiln: z.string(),
+    k3s: z.strictObject({ version: z.string(), standIn: z.boolean() }),
+    port: z.int(),
+  }),
+  sitePublicKey: z.string(),
+  users: z.array(
+    z.strictObject({
+      name: z.string(),
+      sshKeys: z.array(z.string()),
+      passwordHash: z.string().optional(),
+      sudo: z.boolean(),
+    }),
+  ),
+  timezone: z.string(),
+  locale: z.string(),
+  /** Lines of persist.conf beside the default ones. */
+  persist: z.string(),
+  /** Seconds since 1970: the time of every file that is made here. */
+  epoch: z.int(),
+});
+
+export type TreeOptions = z.output<typeof schema>;
+
+/** The inputs are the base's folder and files of this machine; `tree.tar` in the result goes over the base. */
+export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'agent' | 'k3s', string>>;
+
+export const tree: Stage<TreeOptions, TreeInputs> = {
+  name: 'tree',
+  summary: 'lays overlays, agent, k3s and accounts over the base',
+  version: 1,
+  schema,
+  async run(options, inputs, workshop) {
+    const base = openLayers([join(inputs.base, 'base.tar')]);
+    const { site, k3s } = options.agent;
+    const overlay = await readOverlay(inputs.overlay, { site, standIn: k3s.standIn }, options.epoch);
+    await writeLayer(join(workshop.result, 'tree.tar'), [
+      ...overlay,
+      ...(await programs(inputs, options.epoch)),
+      ...configuration(options),
+      ...accounts(base, options),
+      kernelLink(base, options.epoch),
+    ]);
+    base.close();
+  },
+};
+
+async function programs(inputs: TreeInputs, mtime: number): Promise<Entry[]> {
+  return [
+    await programEntry('usr/lib/edgekiln/edgekiln-node.mjs', inputs.agent, 0o644, mtime),
+    await programEntry('usr/local/bin/k3s', inputs.k3s, 0o755, mtime),
+    ...['kubectl', 'crictl', 'ctr'].map((name) => link(`usr/local/bin/${name}`, 'k3s', mtime)),
+  ];
+}
+
+async function programEntry(path: string, file: string, mode: number, mtime: number): Promise<Entry> {
+  const { size } = await stat(file);
+  const segments = [{ offset: 0, bytes: { at: 'file' as const, file, offset: 0, length: size } }];
+  return { kind: 'file', path, mode, uid: 0, gid: 0, mtime, size, segments };
+}
+
+function configuration(options: TreeOptions): Entry[] {
+  const { epoch: mtime, timezone } = options;
+  const persist = renderPersist([...defaultPersist, ...parsePersist(options.persist)]);
+  const text = (path: string, content: string): Entry =>
+    fileEntry(path.slice(1), content, { mode: 0o644, mtime });
+  return [
+    text(agentConfigFile, renderAgentConfig(options.agent)),
+    text(siteKeyFile, options.sitePublicKey),
+    text(persistFile, persist),
+    text('/etc/locale.conf', `LANG=${options.locale}\n`),
+    text('/etc/timezone', `${timezone}\n`),
+    link('etc/localtime', `/usr/share/zoneinfo/${timezone}`, mtime),
+    // The root is mounted by the initrd; nothing else is mounted from a list.
+    text('/etc/fstab', ''),
+  ];
+}
+
+function accounts(base: Tree, options: TreeOptions): Entry[] {
+  const { users, epoch: mtime } = options;
+  const read = (path: string): string => readEntry(base, path).toString('utf8');
+  const before = { passwd: read('etc/passwd'), shadow: read('etc/shadow'), group: read('etc/group') };
+  const people = users.map(({ name, passwordHash }) => ({
+    name,
+    ...(passwordHash === undefined ? {} : { passwordHash }),
+  }));
+  const made = addPeople(before, people, Math.floor(mtime / 86_400));
+  const shadowGroup = base.get('etc/shadow')?.gid ?? 0;
+  return [
+    fileEntry('etc/passwd', made.passwd, { mode: 0o644, mtime }),
+    fileEntry('etc/group', made.group, { mode: 0o644, mtime }),
+    fileEntry('etc/shadow', made.shadow, { mode: 0o640, gid: shadowGroup, mtime }),
+    ...users.flatMap((user, index) => {
+      const account = made.accounts[index];
+      if (account === undefined) return [];
+      const { uid, gid } = account;
+      const home = account.home.slice(1);
+      const folder = (path: string): Entry => ({ kind: 'directory', path, mode: 0o700, uid, gid, mtime });
+      const keys = user.sshKeys.map((key) => `${key}\n`).join('');
+      const sudo = `${user.name} ALL=(ALL:ALL) ${user.passwordHash === undefined ? 'NOPASSWD: ' : ''}ALL\n`;
+      return [
+        folder(home),
+        folder(`${home}/.ssh`),
+        fileEntry(`${home}/.ssh/authorized_keys`, keys, { mode: 0o600, uid, gid, mtime }),
+        ...(user.sudo
+          ? [fileEntry(`etc/sudoers.d/edgekiln-${user.name}`, sudo, { mode: 0o440, mtime })]
+          : []),
+      ];
+    }),
+  ];
+}
+
+/** The kernel under the name that bootloaders ask for: the newest of the base. */
+function kernelLink(base: Tree, mtime: number): Entry {
+  return link('boot/vmlinuz', `vmlinuz-${kernelVersion(base)}`, mtime);
+}
+
+/** The version of the newest kernel of a base. */
+export function kernelVersion(base: Tree): string {
+  const versions: string[] = [];
+  for (const { path } of base.entries()) {
+    const found = /^boot\/vmlinuz-(.+)$/.exec(path)?.[1];
+    if (found !== undefined) versions.push(found);
+  }
+  const newest = versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
+  if (newest === undefined) {
+    throw new Failure('input', {
+      what: 'the base carries no kernel',
+      why: 'there is no /boot/vmlinuz-VERSION in it',
+      fix: 'put a kernel package into the base',
+    });
+  }
+  return newest;
+}
+
+function link(path: string, target: string, mtime: number): Entry {
+  return { kind: 'symlink', path, mode: 0o777, uid: 0, gid: 0, mtime, target };
+}
