@@ -25,4 +25,5 @@ export const defaultPackages: readonly string[] = [
   'systemd-timesyncd',
   'udev',
   'util-linux', // flock, lsblk, blkid
+  'wireguard-tools', // wg: the way to the hub
 ];

@@ -1,6 +1,6 @@
 // A package repository for one run of mmdebstrap: the .debs of the store and their index.
 import { constants } from 'node:fs';
-import { copyFile, link, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, link, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { controlOf } from '../../tree/deb.ts';
 import type { Deb } from '../lock.ts';
@@ -20,7 +20,7 @@ export async function writeRepository(
   store: Store,
 ): Promise<string[]> {
   const initrd = await initrdPackage();
-  await writeFile(join(folder, initrd.file), initrd.bytes);
+  await writeReadable(join(folder, initrd.file), initrd.bytes);
   const paragraphs = [initrd.paragraph];
   for (const deb of debs) {
     const stored = await store.need(deb.sha256, `${deb.name} ${deb.version}`);
@@ -30,6 +30,12 @@ export async function writeRepository(
     const { size } = await stat(stored);
     paragraphs.push(indexParagraph(await controlOf(stored), file, size, deb.sha256));
   }
-  await writeFile(join(folder, 'Packages'), paragraphs.join('\n'));
+  await writeReadable(join(folder, 'Packages'), paragraphs.join('\n'));
   return [initrd.name, ...debs.map((deb) => deb.name)];
+}
+
+/** Readable by everybody whatever the umask: root of a user namespace is somebody else here. */
+async function writeReadable(file: string, content: string | Uint8Array): Promise<void> {
+  await writeFile(file, content);
+  await chmod(file, 0o644);
 }

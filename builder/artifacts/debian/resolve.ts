@@ -40,7 +40,10 @@ export async function resolveDebian(request: DebianRequest, options: ResolveOpti
     const extract = [...new Set(request.extract)].sort();
     const list = async (verb: readonly string[], names: readonly string[]): Promise<Deb[]> => {
       const said = await apt.run('apt-get', [...verb, '--print-uris', '-qq', '-y', ...names], options);
-      if (!said.ok) throw packageFailure(said, request);
+      if (!said.ok) {
+        const explained = await apt.run('apt-get', [...verb, '--simulate', ...names], options);
+        throw packageFailure(said.errors, explained.stdout, request);
+      }
       return debsOf(said.stdout, options.mirrors);
     };
     return {
@@ -111,6 +114,14 @@ async function releasesOf(lists: string): Promise<DebianSet['releases']> {
 
 function updateFailure(said: Said, suite: string, mirrors: Mirrors): Failure {
   const why = said.errors.join('\n  ');
+  if (/Mirror sync in progress|Hash Sum mismatch/.test(why)) {
+    return new Failure('dependency', {
+      what: `the index of Debian ${suite} does not fit its signed digests`,
+      where: mirrors.debian,
+      why,
+      fix: 'the mirror is being brought up to date, or something on the way keeps old files: try again in some minutes, or another mirror',
+    });
+  }
   const signature = /NO_PUBKEY|not signed|signature|Missing key|expired|Release file .* not valid yet/i.test(
     why,
   );
@@ -126,10 +137,10 @@ function updateFailure(said: Said, suite: string, mirrors: Mirrors): Failure {
   });
 }
 
-function packageFailure(said: Said, request: DebianRequest): Failure {
+function packageFailure(errors: readonly string[], explained: string, request: DebianRequest): Failure {
   const place = `Debian ${request.suite} ${request.architecture}`;
-  const unknown = said.errors.flatMap((line) => /Unable to locate package (\S+)/.exec(line)?.[1] ?? []);
-  const virtual = said.errors.flatMap(
+  const unknown = errors.flatMap((line) => /Unable to locate package (\S+)/.exec(line)?.[1] ?? []);
+  const virtual = errors.flatMap(
     (line) => /Package '?([^\s']+)'? has no installation candidate/.exec(line)?.[1] ?? [],
   );
   const problems = [...unknown, ...virtual].map(
@@ -142,8 +153,8 @@ function packageFailure(said: Said, request: DebianRequest): Failure {
   if (problems.length > 0) return new Failure('input', problems);
   return new Failure('input', {
     what: `the packages cannot be installed together on ${place}`,
-    why: [...said.errors, ...said.stdout.trim().split('\n').slice(-20)].join('\n  '),
-    fix: 'leave out one of the packages in conflict',
+    why: explained.slice(Math.max(0, explained.indexOf('The following packages have unmet'))).trim(),
+    fix: 'leave out one of them',
   });
 }
 
