@@ -1,4 +1,7 @@
 // The one module that knows the external programs: their names, packages, lowest versions, and how to run one.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { Failure } from './errors.ts';
 
@@ -40,8 +43,19 @@ export const programs = {
     purpose: 'the lab',
     versionArguments: ['--version'],
     lowest: '7.2',
-  }, // -netdev dgram
+  }, // -netdev stream
+  'qemu-system-aarch64': {
+    package: 'qemu-system-arm',
+    purpose: 'the lab, with arm64 machines',
+    versionArguments: ['--version'],
+    lowest: '7.2',
+  },
   'qemu-img': { package: 'qemu-utils', purpose: 'the lab', versionArguments: ['--version'] },
+  setpriv: {
+    package: 'util-linux',
+    purpose: 'the lab: machines that end with it',
+    versionArguments: ['--version'],
+  },
   systemctl: { package: 'systemd', purpose: 'units on the device' },
 } as const satisfies Record<string, Program>;
 
@@ -76,6 +90,64 @@ export async function run(
     );
   }
   return { stdout: String(result.stdout ?? ''), stderr: String(result.stderr ?? '') };
+}
+
+/** How a program ended that `start` started. */
+export interface Ending {
+  readonly code: number | undefined;
+  readonly signal: string | undefined;
+  /** The end of what it said on stderr. */
+  readonly said: string;
+}
+
+/** A program that runs beside us. */
+export interface Running {
+  readonly pid: number;
+  /** Settles when it has ended, however it did; never rejects. */
+  readonly ended: Promise<Ending>;
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+/**
+ * Starts one program that runs until it is told to end. It never outlives this process: the kernel kills it when we
+ * die, even by SIGKILL. One that is missing is an environment failure that names the package.
+ */
+export function start(
+  name: ProgramName,
+  args: readonly string[],
+  options: { cwd?: string; onStderr?: (text: string) => void } = {},
+): Running {
+  const child = spawn(pathOf('setpriv'), ['--pdeathsig', 'KILL', pathOf(name), ...args], {
+    cwd: options.cwd,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-8192);
+    options.onStderr?.(text);
+  });
+  const ended = new Promise<Ending>((resolve) => {
+    child.on('error', (error) => resolve({ code: undefined, signal: undefined, said: error.message }));
+    child.on('close', (code, signal) => {
+      resolve({ code: code ?? undefined, signal: signal ?? undefined, said: tail(said) });
+    });
+  });
+  if (child.pid === undefined) {
+    throw new Failure('environment', {
+      what: `${name} cannot be started`,
+      fix: 'look for a limit on processes',
+    });
+  }
+  return { pid: child.pid, ended, kill: (signal) => void child.kill(signal) };
+}
+
+function pathOf(name: ProgramName): string {
+  const path = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((each) => existsSync(each));
+  if (path === undefined) throw missing([name]);
+  return path;
 }
 
 /** The failure for programs that are not there, with one line that installs all of them. */

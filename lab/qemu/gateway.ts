@@ -1,0 +1,111 @@
+// The way from this host to the machines, and, if wished, from the machines to the internet: a QEMU without a machine,
+// whose user networking hangs on two ports of the switch like a person's laptop (desk) and a router.
+import net from 'node:net';
+import { join } from 'node:path';
+import { type Running, start } from '../../formats/programs.ts';
+import type { Switch } from '../switch/ports.ts';
+import { openQmp } from './qmp.ts';
+
+/** What a person reaches on a machine: the status page, ssh, the cluster. */
+const services = { status: 80, ssh: 22, kubernetes: 6443 } as const;
+type Service = keyof typeof services;
+
+/** Ports on this host's 127.0.0.1. */
+export type Forwards = Readonly<Partial<Record<Service, number>>>;
+
+export interface Gateway {
+  readonly pid: number;
+  /** What was forwarded to a machine, by its port on the switch. */
+  forwards(port: string): Forwards;
+  stop(): Promise<void>;
+}
+
+/** Names of its ports: a fault can cut them like any other. */
+export const desk = 'desk';
+export const router = 'router';
+
+/**
+ * Puts a desk on the switch: in every IPv4 /24 where a machine shows an address it takes .254 (.253 answers too) and
+ * forwards ports of this host to the machine. It gives no address and no way out to anyone. With `internet` a router
+ * is put beside it: DHCP from 10.77.0.100, DNS, and a way out.
+ */
+export async function openGateway(
+  lan: Switch,
+  directory: string,
+  options: { internet?: boolean } = {},
+): Promise<Gateway> {
+  const deskSocket = await lan.addPort(desk, { noDhcpServer: true });
+  const args = ['-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none'];
+  args.push(...hub(0, 'desk', `stream,id=desk,server=off,addr.type=unix,addr.path=${deskSocket}`));
+  if (options.internet) {
+    const socket = await lan.addPort(router);
+    args.push(...hub(1, 'router', `stream,id=router,server=off,addr.type=unix,addr.path=${socket}`));
+    const addresses = 'net=10.77.0.0/24,host=10.77.0.1,dns=10.77.0.3,dhcpstart=10.77.0.100';
+    args.push(...hub(1, 'outside', `user,id=outside,ipv6=off,${addresses}`));
+  }
+  const socket = join(directory, 'gateway.qmp');
+  const qmp = await openQmp(socket);
+  args.push('-chardev', `socket,id=qmp,path=${socket}`, '-mon', 'chardev=qmp,mode=control');
+  const ready = qmp.nextReady();
+  const running: Running = start('qemu-system-x86_64', args);
+  await Promise.race([ready, running.ended]);
+
+  const served = new Set<string>();
+  const forwarded = new Map<string, Forwards>();
+  const forward = async (port: string, address: string): Promise<void> => {
+    const network = address.split('.').slice(0, 3).join('.');
+    const id = `d${network.replaceAll('.', '-')}`;
+    if (!served.has(network)) {
+      served.add(network);
+      const own = { host: `${network}.254`, dns: `${network}.253`, dhcpstart: `${network}.250` };
+      await qmp.command('netdev_add', {
+        type: 'user',
+        id,
+        net: `${network}.0/24`,
+        ...own,
+        ipv6: false,
+        restrict: true,
+      });
+      await qmp.command('netdev_add', { type: 'hubport', id: `${id}h`, hubid: 0, netdev: id });
+    }
+    const forwards: Partial<Record<Service, number>> = {};
+    for (const service of ['status', 'ssh', 'kubernetes'] as const) {
+      const hostPort = await freePort();
+      const rule = `tcp:127.0.0.1:${hostPort}-${address}:${services[service]}`;
+      const said = await qmp.command('human-monitor-command', {
+        'command-line': `hostfwd_add ${id} ${rule}`,
+      });
+      if (said === '') forwards[service] = hostPort;
+    }
+    forwarded.set(port, forwards);
+  };
+
+  // One after the other: two machines of one network must not both add it.
+  let last = Promise.resolve();
+  lan.onAddress((port, address) => {
+    if (!net.isIPv4(address) || port === desk || port === router) return;
+    last = last.then(() => forward(port, address)).catch(() => {}); // the gateway went: there is no way in any more
+  });
+  return {
+    pid: running.pid,
+    forwards: (port) => forwarded.get(port) ?? {},
+    async stop() {
+      running.kill('SIGKILL');
+      await running.ended;
+      await qmp.close();
+    },
+  };
+}
+
+function hub(id: number, name: string, netdev: string): readonly string[] {
+  return ['-netdev', netdev, '-netdev', `hubport,id=${name}h,hubid=${id},netdev=${name}`];
+}
+
+/** A port nobody listens on now. Somebody may take it before QEMU does; that one service then has no forward. */
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}

@@ -1,0 +1,78 @@
+// A whole lab in one process: the switch, the gateway, the machines.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSwitch, type Switch } from '../switch/ports.ts';
+import { type Hardware, macOf } from './arguments.ts';
+import { overlayDisk } from './disk.ts';
+import { type Forwards, type Gateway, openGateway } from './gateway.ts';
+import { type Machine, startMachine } from './machine.ts';
+
+export interface LabOptions {
+  /** Part of every machine's Ethernet address. */
+  readonly site: string;
+  /** Where logs and disks go; is made. */
+  readonly directory: string;
+  /** Seed of the switch's faults. */
+  readonly seed?: number | undefined;
+  /** A router with DHCP and a way out. Without it there is neither. */
+  readonly internet?: boolean | undefined;
+}
+
+export interface Place extends Hardware {
+  readonly name: string;
+  /** A raw image; never written to. */
+  readonly image: string;
+  /** Bytes of its disk; 8 GiB, or the image's if that is larger. */
+  readonly disk?: number | undefined;
+  /** Silence of a spanning tree on its port, ms. */
+  readonly silence?: number | undefined;
+}
+
+export interface Lab {
+  readonly lan: Switch;
+  readonly gateway: Gateway;
+  readonly machines: ReadonlyMap<string, Machine>;
+  /** Puts a machine on a port of its own, named as the machine. */
+  add(place: Place): Promise<Machine>;
+  forwards(machine: string): Forwards;
+  /** Stops all that this lab started. Files stay. */
+  stop(): Promise<void>;
+}
+
+export async function openLab(options: LabOptions): Promise<Lab> {
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  // Sockets have a folder of their own: a path of a socket has at most 107 bytes, one of a site may be longer.
+  const sockets = mkdtempSync(join(tmpdir().length > 40 ? '/tmp' : tmpdir(), 'edgekiln-'));
+  const lan = openSwitch(sockets, options.seed === undefined ? {} : { seed: options.seed });
+  const gateway = await openGateway(lan, sockets, { internet: options.internet ?? false });
+  const machines = new Map<string, Machine>();
+  return {
+    lan,
+    gateway,
+    machines,
+    async add(place) {
+      const directory = join(options.directory, place.name);
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      const port = place.silence === undefined ? {} : { silence: place.silence };
+      const socket = await lan.addPort(place.name, port);
+      const disk = await overlayDisk(place.image, directory, place.disk);
+      const machine = await startMachine({
+        ...place,
+        disk,
+        directory,
+        sockets,
+        lan: { socket, mac: macOf(options.site, place.name) },
+      });
+      machines.set(place.name, machine);
+      return machine;
+    },
+    forwards: gateway.forwards,
+    async stop() {
+      await Promise.all([...machines.values()].map((machine) => machine.stop()));
+      await gateway.stop();
+      await lan.close();
+      rmSync(sockets, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,120 @@
+// One machine: started, spoken to, cut off, reset, stopped. Tests and `lab up` use it alike.
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '../../formats/errors.ts';
+import { type Ending, type Running, start } from '../../formats/programs.ts';
+import { accelerator } from './accelerator.ts';
+import { type Hardware, qemuCommand, type Wiring } from './arguments.ts';
+import { type Console, openConsole } from './console.ts';
+import type { Disk } from './disk.ts';
+import { findOvmf, findUboot } from './firmware.ts';
+import { openQmp } from './qmp.ts';
+
+export interface MachineOptions extends Hardware {
+  readonly name: string;
+  readonly disk: Disk;
+  /** Its log and firmware variables go here; must exist. */
+  readonly directory: string;
+  /** Its sockets go here; short, a socket's path has at most 107 bytes. `directory` if not given. */
+  readonly sockets?: string;
+  readonly lan?: Wiring['lan'];
+}
+
+export interface Machine {
+  readonly name: string;
+  readonly console: Console;
+  /** The file with all that the console ever showed. */
+  readonly log: string;
+  /** The process, while it is powered. */
+  pid(): number | undefined;
+  /** Pulls the plug: the process dies at once, and the disk loses what a real one would. */
+  powerCut(): Promise<void>;
+  powerOn(): Promise<void>;
+  /** The reset button. */
+  reset(): Promise<void>;
+  qmp(command: string, args?: object): Promise<unknown>;
+  /** Settles when the machine is off: powered down by itself, cut, or fallen over. */
+  off(): Promise<void>;
+  /** Ends it for good. */
+  stop(): Promise<void>;
+}
+
+/** Starts a machine; returns when QEMU runs it. It cannot outlive this process. */
+export async function startMachine(options: MachineOptions): Promise<Machine> {
+  const { name, directory, disk } = options;
+  const socket = (use: string) => join(options.sockets ?? directory, `${name}.${use}`);
+  const log = join(directory, `${name}.log`);
+  const firmware = prepareFirmware(options);
+  const mode = await accelerator();
+  const console = await openConsole(name, socket('tty'), log);
+  const control = await openQmp(socket('qmp'));
+  const wiring = {
+    accelerator: mode,
+    console: socket('tty'),
+    qmp: socket('qmp'),
+    firmware,
+    lan: options.lan,
+  };
+  const [program, args] = qemuCommand(name, options, { ...wiring, disk: disk.blockdev });
+  let running: Running | undefined;
+
+  const powerOn = async (): Promise<void> => {
+    if (running !== undefined) return;
+    const ready = control.nextReady();
+    const process = start(program, args, { cwd: directory });
+    running = process;
+    const ended = process.ended.then((ending) => {
+      running = undefined;
+      console.ended('the machine went off');
+      return ending;
+    });
+    const ending = await Promise.race([ready, ended]);
+    if (ending !== undefined) throw notStarted(name, program, ending);
+  };
+  const powerCut = async (): Promise<void> => {
+    const process = running;
+    process?.kill('SIGKILL');
+    await process?.ended;
+    await disk.powerCut();
+  };
+  const stop = async (): Promise<void> => {
+    const process = running;
+    process?.kill('SIGKILL');
+    await process?.ended;
+    await Promise.all([console.close(), control.close(), disk.close()]);
+  };
+
+  try {
+    await powerOn();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    name,
+    console,
+    log,
+    pid: () => running?.pid,
+    powerCut,
+    powerOn,
+    reset: async () => void (await control.command('system_reset')),
+    qmp: control.command,
+    off: async () => void (await running?.ended),
+    stop,
+  };
+}
+
+function prepareFirmware(options: MachineOptions): Wiring['firmware'] {
+  if (options.board === 'qemu-arm64') return { code: findUboot() };
+  const { code, variables } = findOvmf();
+  const own = join(options.directory, 'variables.fd');
+  copyFileSync(variables, own);
+  return { code, variables: own };
+}
+
+function notStarted(name: string, program: string, ending: Ending): Failure {
+  return new Failure('environment', {
+    what: `machine ${name} did not start: ${program} ended with ${ending.signal ?? ending.code}`,
+    why: ending.said || 'it said nothing',
+  });
+}
