@@ -1,9 +1,9 @@
 // The program `edgekiln`: one command line, run in this process.
 
 import { exitCode } from '../formats/errors.ts';
-import packageFacts from '../package.json' with { type: 'json' };
 import { runCommandLine } from './commands/frame.ts';
 import { verbs } from './commands/verbs.ts';
+import { version } from './installation.ts';
 
 /** How long an interrupted verb has to tidy up. Milliseconds. */
 const patience = 10_000;
@@ -25,7 +25,7 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 process.exitCode = await runCommandLine(process.argv.slice(2), verbs, {
-  version: packageFacts.version,
+  version,
   signal: interruption.signal,
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),

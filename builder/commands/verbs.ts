@@ -9,6 +9,11 @@ export const verbs: readonly Listed[] = [
     load: () => import('./validate.ts'),
   },
   {
+    name: 'artifacts',
+    summary: 'pin all that a build takes from elsewhere, and fetch it',
+    load: () => import('./artifacts.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of profiles, for editors',
     load: () => import('./schema.ts'),

@@ -6,15 +6,21 @@ export interface Finding extends Pick<Problem, 'what' | 'why' | 'fix'> {
   readonly at: KeyPath;
   /** Whether the key itself is wrong, not its value. */
   readonly key?: boolean;
+  /** A second place that has to do with it. */
+  readonly also?: KeyPath;
 }
 
 /** Findings as problems with their places, in the order of the text. */
 export function place(findings: readonly Finding[], source: Source): Problem[] {
   return findings
-    .map(({ at, key, ...problem }) => ({
-      offset: source.offsetOf(at),
-      problem: { ...problem, ...(key === true ? source.locateKey(at) : source.locate(at)) },
-    }))
+    .map(({ at, key, also, ...problem }) => {
+      const here = key === true ? source.locateKey(at) : source.locate(at);
+      const there = also === undefined ? undefined : source.locate(also);
+      // The second place is shown like the first, below it.
+      const excerpt =
+        there === undefined ? here.excerpt : `${here.excerpt}\n${there.where}:\n${there.excerpt}`;
+      return { offset: source.offsetOf(at), problem: { ...problem, where: here.where, excerpt } };
+    })
     .sort((a, b) => a.offset - b.offset)
     .map((entry) => entry.problem);
 }

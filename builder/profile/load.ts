@@ -2,11 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Failure, type Problem } from '../../formats/errors.ts';
+import { boardNames } from '../boards/boards.ts';
 import { place, valueAt } from './finding.ts';
 import { explainIssues } from './issues.ts';
 import type { Profile } from './profile.ts';
 import { resolveProfile } from './resolve.ts';
-import { checkRules } from './rules.ts';
+import { makeLook } from './rules/look.ts';
+import { checkRules } from './rules/rules.ts';
 import { profileSchema } from './schema/profile.ts';
 import { type KeyPath, type Place, readSource } from './source.ts';
 import { decodeProfile } from './text.ts';
@@ -28,24 +30,31 @@ export async function loadProfile(file: string): Promise<LoadedProfile> {
   return parseProfile(await readProfile(file), file);
 }
 
-/** The same from bytes already read; `file` is what problems call it. */
-export function parseProfile(bytes: Uint8Array, file: string): LoadedProfile {
+/** The same from bytes already read; `file` is what problems call it, `boards` the names of the boards there are. */
+export function parseProfile(
+  bytes: Uint8Array,
+  file: string,
+  boards: readonly string[] = boardNames(),
+): LoadedProfile {
   const text = decodeProfile(bytes, file);
   if (typeof text !== 'string') throw new Failure('input', text);
   const { source, problems } = readSource(text, file);
   if (source === undefined) throw new Failure('input', problems);
 
+  const folder = dirname(resolve(file));
   const checked = profileSchema.safeParse(source.value);
   const issues = checked.error?.issues ?? [];
   const wrong = issues.map((issue) =>
     issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step)),
   );
-  const findings = [...explainIssues(issues, source.value), ...checkRules(source.value, wrong)];
+  const findings = [
+    ...explainIssues(issues, source.value),
+    ...checkRules(makeLook(source.value, wrong, { folder, boards })),
+  ];
   const all: readonly Problem[] = [...problems, ...place(findings, source)];
   if (all.length > 0) throw new Failure('input', all);
   if (checked.data === undefined) throw new Error('the schema refused the profile without an issue');
 
-  const folder = dirname(resolve(file));
   return { profile: resolveProfile(checked.data, folder), file, folder, locate: source.locate };
 }
 

@@ -1,4 +1,4 @@
-// What the image is made from: the operating system, k3s, and what leaves.
+// What the image is made from, how large it is, and what leaves.
 import { z } from 'zod';
 import { path, sha256, size, text, url } from './fields.ts';
 
@@ -29,23 +29,6 @@ export const base = z
   .meta({ oneOf: [{ required: ['debian'] }, { required: ['tarball'] }] })
   .prefault({ debian: {} })
   .describe('The operating system to start from: exactly one of the keys below. Left out: Debian 13.');
-
-export const k3s = z
-  .strictObject({
-    release: text(/^v\d+\.\d+\.\d+\+k3s\d+$/, 'a k3s release such as v1.36.4+k3s1')
-      .optional()
-      .describe('A release of k3s; its files are pinned by digest.'),
-    file: path('a k3s binary').optional().describe('A k3s binary of your own, with `sha256`.'),
-    sha256: sha256().optional().describe('The digest of `file`.'),
-    standIn: z
-      .literal(true)
-      .optional()
-      .describe('The built-in imitation instead of k3s, for demonstrations: images say DEMO.'),
-  })
-  .meta({
-    oneOf: [{ required: ['release'] }, { required: ['file', 'sha256'] }, { required: ['standIn'] }],
-  })
-  .describe('The k3s to install: `release`, or `file` with `sha256`, or `standIn`.');
 
 const outputNames = ['image', 'zip', 'eflasher', 'bmap', 'bundle'] as const;
 export type Output = (typeof outputNames)[number];

@@ -1,9 +1,22 @@
 // The devices of a site and how they become a cluster.
 import { z } from 'zod';
-import { label, text } from './fields.ts';
+import { address, label, text } from './fields.ts';
 
-/** The host part of a site address is the place, and .0, .254 and .255 are kept. */
-export const mostDevices = 253;
+/** The host part of a site address is the place; .254 is left free. */
+const mostDevices = 253;
+
+const labelKey = text(
+  /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/,
+  'a label key as Kubernetes has them, such as example.com/role',
+);
+const labelValue = text(
+  /^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/,
+  'a label value: at most 63 letters, digits and -_., a letter or digit at both ends',
+);
+const taint = text(
+  /^([a-z0-9][a-z0-9.-]*\/)?[A-Za-z0-9][A-Za-z0-9_.-]*(=[A-Za-z0-9_.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/,
+  'a taint: KEY=VALUE:EFFECT, the effect NoSchedule, PreferNoSchedule or NoExecute',
+);
 
 export const board = text(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'the name of a board, such as qemu-x86_64');
 
@@ -24,6 +37,15 @@ const device = z.strictObject({
       'Devices that fail together (one switch, one socket strip) share one. Left out: the device alone.',
     ),
   eligible: z.boolean().default(true).describe('Whether it may become a server.'),
+  elector: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether it has a voice in who founds. Left out by all: the first seven devices. Fixed for the life of a site.',
+    ),
+  address: address('the address').optional().describe('Its address on the LAN, with `lan.static`.'),
+  labels: z.record(labelKey, labelValue).default({}).describe('Labels of its node.'),
+  taints: z.array(taint).default([]).describe('Taints of its node.'),
 });
 
 export const devices = z
@@ -57,6 +79,9 @@ export const servers = z
       .literal([3, 4])
       .default(3)
       .describe('Eligible devices that must be there before more than one becomes a server.'),
+    replaceAfter: text(/^([5-9]|[1-9][0-9]{1,3})m$/, 'minutes, at least 5, such as 10m')
+      .default('10m')
+      .describe('How long a server is dead before another device takes its part.'),
   })
   .prefault({})
   .describe('The control plane.');

@@ -1,6 +1,6 @@
 // The kinds of values a profile is made of. A message says what is expected; who shows it adds where and a hint.
 import { z } from 'zod';
-import { parseNetwork, printNetwork } from '../network.ts';
+import { parseAddress, parseNetwork, printNetwork } from '../network.ts';
 import { parseSize } from '../size.ts';
 
 /** Text of a given form; `expected` completes the sentence "expected …". */
@@ -65,4 +65,18 @@ export function network(bounds: {
     if (outer !== undefined && (range.first < outer.first || range.last > outer.last))
       return refuse(expected);
   });
+}
+
+export function address(what: string): z.ZodString {
+  return z
+    .string()
+    .refine((value) => parseAddress(value) !== undefined, `${what}: an IPv4 address such as 192.168.7.1`);
+}
+
+export function octal(): z.ZodString {
+  return text(/^[0-7]{4}$/, "permissions: four octal digits in quotes, such as '0644'");
+}
+
+export function owner(): z.ZodString {
+  return text(/^\d{1,9}:\d{1,9}$/, "an owner: UID:GID in numbers, such as '0:0'");
 }

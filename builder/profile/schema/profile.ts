@@ -1,8 +1,11 @@
 // The whole profile. Keys are strict: later keys come with later work, unknown ones are errors.
 import { z } from 'zod';
-import { base, disk, k3s, outputs, slots } from './base.ts';
+import { base, disk, outputs, slots } from './base.ts';
+import { apps, k3s, registries } from './cluster.ts';
+import { files, folders, limits, persist, units } from './contents.ts';
 import { board, devices, formation, servers } from './devices.ts';
-import { networks, site, system, users } from './system.ts';
+import { lan, networks } from './lan.ts';
+import { site, system, users } from './system.ts';
 
 export const apiVersion = 'edgekiln/v1';
 
@@ -16,9 +19,17 @@ export const profileSchema = z
     devices,
     formation,
     servers,
+    lan,
     network: networks,
+    registries,
+    apps,
     users,
     system,
+    files,
+    units,
+    persist,
+    limits,
+    folders,
     slots,
     disk,
     outputs,

@@ -1,27 +1,6 @@
-// The site's network and the device as people meet it: names, users, time, language.
+// The device as people meet it: names, users, time, language.
 import { z } from 'zod';
-import { label, network, text } from './fields.ts';
-
-export const networks = z
-  .strictObject({
-    podCidr: network({ shortest: 8, longest: 22, example: '10.42.0.0/16' })
-      .default('10.42.0.0/16')
-      .describe('Addresses of pods.'),
-    serviceCidr: network({ shortest: 8, longest: 24, example: '10.43.0.0/16' })
-      .default('10.43.0.0/16')
-      .describe('Addresses of services.'),
-    siteSubnet: network({ within: '198.18.0.0/15', shortest: 24, longest: 24, example: '198.18.7.0/24' })
-      .optional()
-      .describe('The /24 of the stable site addresses. Left out: given out by the fleet lock.'),
-    siteInterface: z
-      .enum(['macvlan', 'address'])
-      .default('macvlan')
-      .describe(
-        'How a device carries its site address: a macvlan, or a second address where a port allows one MAC.',
-      ),
-  })
-  .prefault({})
-  .describe('Address ranges. None may overlap another.');
+import { label, text } from './fields.ts';
 
 const sshKey = text(
   /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9-]+@openssh\.com) [A-Za-z0-9+/]{40,}={0,2}( [^\n]*)?$/,

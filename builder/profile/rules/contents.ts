@@ -1,0 +1,130 @@
+// Rules on what is put into the image, and on paths of the build machine.
+import { relative, resolve } from 'node:path';
+import { Failure } from '../../../formats/errors.ts';
+import { defaultPersist, parsePersist, persistFile, renderPersist } from '../../../formats/persist.ts';
+import { type Finding, printPath } from '../finding.ts';
+import type { KeyPath } from '../source.ts';
+import type { Look, Rule } from './look.ts';
+
+/** Where a profile names paths of the build machine; `*` is every item of a list. */
+export const pathKeys: readonly (readonly string[])[] = [
+  ['base', 'tarball', 'path'],
+  ['k3s', 'file'],
+  ['files', '*', 'from'],
+  ['units', '*', 'from'],
+  ['apps', '*', 'manifests', '*'],
+  ['apps', '*', 'chart', 'path'],
+  ['apps', '*', 'chart', 'valuesFrom'],
+  ['apps', '*', 'images', '*'],
+];
+
+/** A path leads out of the profile's folder only into folders that the profile names. */
+export const pathsStay: Rule = (look) => {
+  const folders = [
+    look.folder,
+    ...look.items(['folders']).map((at) => resolve(look.folder, look.text(at) ?? '.')),
+  ];
+  return pathKeys
+    .flatMap((pattern) => expand(look, pattern))
+    .flatMap((at): Finding[] => {
+      const text = look.text(at);
+      if (text === undefined || folders.some((folder) => inside(folder, resolve(look.folder, text))))
+        return [];
+      const what = `${printPath(at)}: ${text} leads out of the folder of the profile`;
+      const why = 'a profile says which other folders it takes files from';
+      return [{ at, what, why, fix: 'add the folder to folders:, or move the file' }];
+    });
+};
+
+function expand(look: Look, pattern: readonly string[]): KeyPath[] {
+  return pattern.reduce<KeyPath[]>(
+    (paths, step) => paths.flatMap((path) => (step === '*' ? look.items(path) : [[...path, step]])),
+    [[]],
+  );
+}
+
+function inside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way !== '..' && !way.startsWith('../');
+}
+
+/** Files that edgekiln writes itself, and filesystems that are not in an image. */
+const owned: readonly { path: string; why: string }[] = [
+  { path: '/etc/edgekiln', why: 'it is what the agent is told' },
+  { path: '/etc/rancher', why: 'the agent writes the configuration of k3s anew at every boot' },
+  { path: '/etc/machine-id', why: 'every device makes its own' },
+  { path: '/etc/hostname', why: 'it is written by system.hostname' },
+  { path: '/etc/passwd', why: 'it is written by users' },
+  { path: '/etc/shadow', why: 'it is written by users' },
+  { path: '/etc/group', why: 'it is written by users' },
+  { path: '/etc/localtime', why: 'it is written by system.timezone' },
+  { path: '/usr/lib/edgekiln', why: 'the agent is there' },
+  { path: '/boot', why: 'kernel and initrd are there, and the boot script knows them by name' },
+  { path: '/proc', why: 'the kernel makes it' },
+  { path: '/sys', why: 'the kernel makes it' },
+  { path: '/dev', why: 'the kernel makes it' },
+  { path: '/run', why: 'it is empty at every boot' },
+  { path: '/tmp', why: 'it is empty at every boot' },
+];
+
+export const ownedFiles: Rule = (look) =>
+  look.items(['files']).flatMap((item): Finding[] => {
+    const at = [...item, 'path'];
+    const path = look.text(at);
+    const owner = owned.find((each) => path === each.path || path?.startsWith(`${each.path}/`));
+    if (owner === undefined) return [];
+    return [{ at, what: `${printPath(at)}: ${path} is not for the profile to write`, why: owner.why }];
+  });
+
+/** What the image holds in a folder that is kept on data would never be seen. */
+export const hiddenFiles: Rule = (look) => {
+  const own = look.items(['persist']).filter((item) => look.text([...item, 'kind']) !== 'copy');
+  const folders = [
+    ...defaultPersist.filter((line) => line.kind === 'dir').map((line) => line.path),
+    ...own.flatMap((item) => look.text([...item, 'path']) ?? []),
+  ];
+  return look.items(['files']).flatMap((item): Finding[] => {
+    const at = [...item, 'path'];
+    const path = look.text(at);
+    const folder = folders.find((each) => path === each || path?.startsWith(`${each}/`));
+    if (folder === undefined) return [];
+    const why = `${folder} is kept on the data partition, which hides what the image holds there`;
+    return [{ at, what: `${printPath(at)}: ${path} would never be seen`, why }];
+  });
+};
+
+/** Units that are not the profile's: those of k3s and of the agent. */
+export const ownUnits: Rule = (look) =>
+  look.items(['units']).flatMap((item): Finding[] => {
+    const at = [...item, 'name'];
+    const name = look.text(at);
+    if (name === undefined || !/^(k3s|edgekiln)([.@-]|$)/.test(name)) return [];
+    const why = 'a k3s that starts by itself could found a second cluster';
+    return [{ at, what: `${printPath(at)}: ${name} is not for the profile to write`, why }];
+  });
+
+/** What is kept must fit the list of what is kept always; the reader of that list decides. */
+export const kept: Rule = (look) => {
+  const before = [...defaultPersist];
+  return look.items(['persist']).flatMap((item): Finding[] => {
+    const at = [...item, 'path'];
+    const path = look.text(at);
+    if (path === undefined) return [];
+    const line = {
+      kind: look.text([...item, 'kind']) === 'copy' ? 'copy' : 'dir',
+      path,
+      mode: 0o755,
+      uid: 0,
+      gid: 0,
+    } as const;
+    if (before.some((each) => each.path === path && !defaultPersist.includes(each))) return []; // said by onceOnly
+    try {
+      parsePersist(renderPersist([...before, line]), persistFile);
+      before.push(line);
+      return [];
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return error.problems.map(({ what }) => ({ at, what: `${printPath(at)}: ${what}` }));
+    }
+  });
+};
