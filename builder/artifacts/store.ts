@@ -98,7 +98,13 @@ export class Store {
         why: `expected sha256 ${expected}, got ${pin.sha256} (${pin.size} bytes)`,
       });
     }
-    const path = this.pathOf(pin.sha256);
+    await this.place(file, pin);
+    return pin;
+  }
+
+  /** Moves a file that is in `incoming()` and was digested by the caller just now. */
+  async place(file: string, { sha256 }: Pin): Promise<void> {
+    const path = this.pathOf(sha256);
     try {
       await mkdir(dirname(path), { recursive: true });
       const handle = await open(file, 'r');
@@ -110,8 +116,7 @@ export class Store {
       throw unwritable(path, error);
     }
     const state = await stateOf(path);
-    if (state !== undefined) this.#known.set(pin.sha256, state);
-    return pin;
+    if (state !== undefined) this.#known.set(sha256, state);
   }
 }
 
