@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { bootRecord, type DeviceFiles, makeDevice } from './device.fixture.ts';
+import { flashedState } from '../formats/bootstate.ts';
+import { bootRecord, type DeviceFiles, diskBytes, makeDevice } from './device.fixture.ts';
 
 let folder: string;
 let program: string;
@@ -99,7 +100,7 @@ test('a whole device: page, JSON, command line, name, kept files, console, end',
     place: 1,
     site: 'quickstart',
     demo: false,
-    slot: { current: 'a', seq: 3 },
+    slot: { current: 'a', state: 'good', a: 'good', b: 'bad' },
     data: { state: 'mounted', usable: true },
     problems: [],
     versions: { os: 'Debian GNU/Linux 13 (trixie)', k3s: 'v1.36.4+k3s1' },
@@ -128,8 +129,20 @@ test('a whole device: page, JSON, command line, name, kept files, console, end',
   expect(after.stderr).toContain('the agent does not answer');
 });
 
-test('at rest it stays under 35 MB of private memory', async () => {
-  const { child } = await start();
+test('it confirms the slot it runs from, and at rest stays under 35 MB of private memory', async () => {
+  const { root, port, child } = await start({ '/dev/vda': diskBytes({ ...flashedState, left: 5 }) });
+  await expect
+    .poll(async () => (await fetch(`http://127.0.0.1:${port}/status.json`)).json(), {
+      timeout: 20_000,
+      interval: 1000,
+    })
+    .toMatchObject({ slot: { seq: 1, left: 9 } });
+  expect((await stat(join(root, 'run/edgekiln/confirmed'))).size).toBe(0);
+  const slots = await call('slots', '--root', root);
+  expect([slots.code, slots.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^slot a {2}good, runs, boots next, 9 attempts left\nslot b /),
+  ]);
   const rollup = await readFile(`/proc/${child.pid}/smaps_rollup`, 'utf8');
   const dirty = Number(/^Private_Dirty:\s+(\d+) kB/m.exec(rollup)?.[1]);
   expect(dirty).toBeGreaterThan(1000);

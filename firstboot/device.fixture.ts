@@ -1,13 +1,29 @@
 // A device's files in a folder, for tests: what the image, the initrd and the kernel would have left.
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type AgentConfig, agentConfigFile, renderAgentConfig, siteKeyFile } from '../formats/agentconfig.ts';
+import { encodeBootState, flashedState } from '../formats/bootstate.ts';
 import { defaultPersist, persistFile, renderPersist } from '../formats/persist.ts';
-import { type Stamp, sealStamp } from '../formats/stamp.ts';
+import { type Stamp, sealStamp, stampOffset } from '../formats/stamp.ts';
 
 export const siteKeys = generateKeyPairSync('ed25519');
+
+const mebibyte = 1024 * 1024;
+
+/** What slot A holds: different bytes in each block, and holes that are no part of it. */
+export const slotBytes = Buffer.alloc(3 * mebibyte, 0xee);
+const mapped = [
+  [0, 4096],
+  [65536, 2 * mebibyte + 8192],
+  [3 * mebibyte - 4096, 3 * mebibyte],
+] as const;
+const digest = createHash('sha256');
+for (const [start, end] of mapped) {
+  for (let at = start; at < end; at += 4096) slotBytes.fill(`block at ${at} `, at, at + 4096);
+  digest.update(slotBytes.subarray(start, end));
+}
 
 export const stamp: Stamp = {
   version: 1,
@@ -19,13 +35,26 @@ export const stamp: Stamp = {
   deviceKey: Buffer.alloc(32, 7).toString('base64'),
   disk: {
     bootState: [
-      { start: 0, size: 1024 },
-      { start: 4096, size: 1024 },
+      { start: mebibyte, size: 1024 },
+      { start: mebibyte + 4096, size: 1024 },
     ],
-    slots: { a: { start: 65536, size: 262144 }, b: { start: 327680, size: 262144 } },
+    slots: {
+      a: { start: 4 * mebibyte, size: slotBytes.length },
+      b: { start: 7 * mebibyte, size: slotBytes.length },
+    },
   },
-  slot: { digest: '', mapped: [] },
+  slot: { digest: digest.digest('hex'), mapped },
 };
+
+/** A disk as it was flashed: boot state, stamp, slot A; rubbish in slot B. */
+export function diskBytes(state = flashedState): Buffer {
+  const disk = Buffer.alloc(10 * mebibyte, 0x55);
+  const [first] = stamp.disk.bootState;
+  encodeBootState(state).copy(disk, first.start);
+  Buffer.from(sealStamp(stamp, siteKeys.privateKey)).copy(disk, stampOffset);
+  slotBytes.copy(disk, stamp.disk.slots.a.start);
+  return disk;
+}
 
 export const config: AgentConfig = {
   version: 1,
@@ -59,6 +88,8 @@ export async function makeDevice(changed: DeviceFiles = {}): Promise<string> {
     '/etc/machine-id': '0123456789abcdef0123456789abcdef\n',
     '/run/edgekiln/boot.json': JSON.stringify(bootRecord),
     '/run/edgekiln/stamp': sealStamp(stamp, siteKeys.privateKey),
+    '/dev/vda': diskBytes(),
+    '/proc/sys/vm/drop_caches': '0',
     '/run/edgekiln/data/lost+found/.keep': '',
     '/proc/sys/kernel/hostname': 'localhost',
     '/sys/class/tty/console/active': 'tty0 ttyS0\n',

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname, uptime } from 'node:os';
+import { join } from 'node:path';
 import { type PersistLine, parsePersist } from '../formats/persist.ts';
 import { type BootFacts, bootFacts } from './boot/facts.ts';
 import { setHostName } from './boot/host.ts';
@@ -9,6 +10,7 @@ import type { Paths } from './boot/paths.ts';
 import { dataIsUsable } from './boot/record.ts';
 import { writeBack } from './boot/writeback.ts';
 import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
+import { SlotKeeper } from './slots/keeper.ts';
 import { ConsoleSpeaker } from './status/console.ts';
 import { plainAddress, servePage, serveSocket } from './status/server.ts';
 import { type Facts, type Status, statusOf } from './status/status.ts';
@@ -31,6 +33,7 @@ export class Service {
   #persist: readonly PersistLine[] = [];
   #socket: Server | undefined;
   #page: Server | undefined;
+  #slots: SlotKeeper | undefined;
   #pageFailed = 'not yet';
   #last: Status | undefined;
   #looks = 0;
@@ -58,7 +61,7 @@ export class Service {
       ...this.#boot,
       uptime: uptime(),
       hostName: hostname(),
-      slotState: undefined,
+      slots: this.#slots?.view(),
       interfaces: this.#interfaces,
       page: this.#page === undefined ? { failed: this.#pageFailed } : { port: this.#port },
       problems: [...this.#problems.values()],
@@ -75,6 +78,7 @@ export class Service {
       server?.close();
       server?.closeAllConnections();
     }
+    await this.#slots?.close();
   }
 
   async #begin(): Promise<void> {
@@ -100,11 +104,25 @@ export class Service {
       });
     }
     this.#looks += 1;
+    await this.#attempt('slots', () => this.#lookAtSlots());
     await this.#console.say(renderConsoleLine(this.status()), uptime());
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#looking = this.#look();
     }, lookEvery);
+  }
+
+  async #lookAtSlots(): Promise<void> {
+    const { identity, record } = this.#boot;
+    if (!identity.known || record.disk === undefined || record.slot === undefined) return;
+    this.#slots ??= await SlotKeeper.open(
+      this.#paths,
+      join(this.#paths.root, record.disk),
+      identity.stamp,
+      record.slot,
+    );
+    const network = this.#interfaces.some(({ carrier }) => carrier);
+    await this.#slots.look({ healthy: this.status().healthy, network, now: uptime() });
   }
 
   async #openPage(): Promise<void> {

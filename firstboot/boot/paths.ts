@@ -19,6 +19,9 @@ export function pathsUnder(root: string) {
     /** Where the initrd mounts the data partition. */
     data: at('/run/edgekiln/data'),
     hostName: at('/proc/sys/kernel/hostname'),
+    /** Written when the running slot is confirmed; the deadman looks for it. */
+    confirmed: at('/run/edgekiln/confirmed'),
+    dropCaches: at('/proc/sys/vm/drop_caches'),
     hosts: at('/etc/hosts'),
     osRelease: at('/etc/os-release'),
     interfaces: at('/sys/class/net'),

@@ -29,7 +29,7 @@ const facts = {
   },
   identity: { known: true, stamp },
   hostName: 'localhost',
-  slotState: 'good',
+  slots: { state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 }, filling: undefined },
   interfaces: [
     {
       name: 'enp3s0',

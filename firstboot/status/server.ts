@@ -5,7 +5,7 @@ import type { ListenOptions } from 'node:net';
 import { Admission } from './admission.ts';
 import { contentSecurityPolicy, renderPage } from './page.ts';
 import type { Status } from './status.ts';
-import { renderJson, renderText } from './text.ts';
+import { renderJson, renderSlotsJson, renderSlotsText, renderText } from './text.ts';
 
 /** What a client may take to send its request or to read the answer, in milliseconds; both are small. */
 const patience = 3000;
@@ -20,6 +20,8 @@ const documents: ReadonlyMap<string, Document> = new Map([
   ['/', { type: 'text/html; charset=utf-8', render: renderPage }],
   ['/status.json', { type: 'application/json', render: renderJson }],
   ['/status.txt', { type: 'text/plain; charset=utf-8', render: renderText }],
+  ['/slots.json', { type: 'application/json', render: renderSlotsJson }],
+  ['/slots.txt', { type: 'text/plain; charset=utf-8', render: renderSlotsText }],
 ]);
 
 /** Serves on the unix socket, which everybody on the device may ask: there is no secret in a status. */
@@ -90,7 +92,7 @@ function answer(request: IncomingMessage, response: ServerResponse, current: () 
   }
   const document = documents.get((request.url ?? '').replace(/\?.*$/s, ''));
   if (document === undefined) {
-    finish(response, 404, 'text/plain', 'there is /, /status.json and /status.txt\n');
+    finish(response, 404, 'text/plain', `there is ${[...documents.keys()].join(', ')}\n`);
     return;
   }
   finish(response, 200, document.type, document.render(current()));

@@ -28,7 +28,7 @@ const whole: Facts = {
   },
   identity: { known: true, stamp },
   hostName: 'localhost',
-  slotState: 'good',
+  slots: { state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 }, filling: undefined },
   interfaces: [eth0],
   os: 'Debian GNU/Linux 13 (trixie)',
   kernel: '6.12.0',
@@ -53,7 +53,7 @@ This device is up, waits for nothing and is in no cluster.
 
 site      quickstart
 place     1
-slot      A, good (boot state 3)
+slot      A, good; B is empty or bad
 data      mounted
 eth0      192.168.1.20, fe80::1, 2001:db8::20
 edgekiln  0.1.0

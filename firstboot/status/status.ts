@@ -1,9 +1,10 @@
 // What the device says of itself: facts in, one versioned `Status` out. Pure; the renderings are beside.
 import type { AgentConfig } from '../../formats/agentconfig.ts';
-import type { SlotState } from '../../formats/bootstate.ts';
+import type { SlotName, SlotState } from '../../formats/bootstate.ts';
 import type { Identity } from '../boot/identity.ts';
 import { type BootRecord, type DataState, dataIsUsable } from '../boot/record.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
+import type { SlotView } from '../slots/keeper.ts';
 
 /** Everything a status is made of. What is undefined could not be found out. */
 export interface Facts {
@@ -14,7 +15,8 @@ export interface Facts {
   readonly identity: Identity;
   /** The kernel's host name. */
   readonly hostName: string;
-  readonly slotState: SlotState | undefined;
+  /** Undefined when the disk's boot state could not be looked at. */
+  readonly slots: SlotView | undefined;
   readonly interfaces: readonly LanInterface[];
   readonly os: string;
   readonly kernel: string;
@@ -48,9 +50,17 @@ export interface Status {
   readonly phase: 'held' | 'waiting' | 'idle';
   readonly uptime: number;
   readonly slot: {
-    readonly current: 'a' | 'b' | null;
+    readonly current: SlotName | null;
+    /** State of the slot that runs. */
     readonly state: SlotState | null;
+    /** The boot state in force: its number, the slot it boots next, attempts left, and both slots' states. */
     readonly seq: number | null;
+    readonly primary: SlotName | null;
+    readonly left: number | null;
+    readonly a: SlotState | null;
+    readonly b: SlotState | null;
+    /** While the other slot is filled: bytes done, of how many. */
+    readonly filling: { readonly done: number; readonly total: number } | null;
   };
   readonly data: { readonly state: DataState; readonly usable: boolean; readonly detail: string };
   readonly interfaces: readonly LanInterface[];
@@ -79,14 +89,14 @@ export function statusOf(facts: Facts, before?: Status): Status {
   return {
     version: 1,
     healthy: config !== undefined && 'port' in facts.page,
-    name: stamp?.device ?? facts.hostName,
+    name: stamp?.hostname ?? facts.hostName,
     place: stamp?.place ?? null,
     site: stamp?.site ?? config?.site ?? null,
     demo: config?.k3s?.standIn ?? false,
     role: 'none',
     phase: !identity.known || !usable ? 'held' : waitsFor.length > 0 ? 'waiting' : 'idle',
     uptime: facts.uptime,
-    slot: { current: record.slot ?? null, state: facts.slotState ?? null, seq: record.seq ?? null },
+    slot: slotOf(facts),
     data: { ...record.data, usable },
     interfaces: facts.interfaces,
     urls: 'port' in facts.page ? urls(facts.interfaces, facts.page.port) : [],
@@ -98,6 +108,20 @@ export function statusOf(facts: Facts, before?: Status): Status {
     },
     waitsFor,
     problems: problems(facts),
+  };
+}
+
+function slotOf({ record, slots }: Facts): Status['slot'] {
+  const { state, filling } = slots ?? {};
+  return {
+    current: record.slot ?? null,
+    state: (record.slot === undefined ? undefined : state?.[record.slot]) ?? null,
+    seq: state?.seq ?? record.seq ?? null,
+    primary: state?.primary ?? null,
+    left: state?.left ?? null,
+    a: state?.a ?? null,
+    b: state?.b ?? null,
+    filling: filling ?? null,
   };
 }
 

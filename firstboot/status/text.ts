@@ -1,4 +1,5 @@
 // A status as plain text: for the command line, and one line for the console.
+import type { SlotName } from '../../formats/bootstate.ts';
 import type { Status } from './status.ts';
 import { demoWords, doing, duration, table, whoIs } from './words.ts';
 
@@ -44,4 +45,25 @@ export function renderConsoleLine(status: Status): string {
 /** A status as JSON, ending in a newline. */
 export function renderJson(status: Status): string {
   return `${JSON.stringify(status, null, 2)}\n`;
+}
+
+/** The slots as text, for `edgekiln-node slots`. */
+export function renderSlotsText({ slot }: Status): string {
+  const row = (name: SlotName): string => {
+    const words = [
+      slot[name] ?? 'state not known',
+      ...(slot.current === name ? ['runs'] : []),
+      ...(slot.primary === name ? ['boots next'] : []),
+      ...(slot.primary === name && slot.left !== null ? [`${slot.left} attempts left`] : []),
+    ];
+    return `slot ${name}  ${words.join(', ')}\n`;
+  };
+  const { filling } = slot;
+  const copying = filling === null ? '' : `being filled: ${filling.done} of ${filling.total} bytes\n`;
+  return `${row('a')}${row('b')}${copying}`;
+}
+
+/** The slots as data (version 1): the same as `slot` of the status. */
+export function renderSlotsJson({ slot }: Status): string {
+  return `${JSON.stringify({ version: 1, ...slot }, null, 2)}\n`;
 }

@@ -1,4 +1,5 @@
 // A status in words: the lines that text, page and console share.
+import { otherSlot } from '../../formats/bootstate.ts';
 import { dataWords, type Status } from './status.ts';
 
 /** How long, for people: `12 s`, `3 min`, `2 h 5 min`, `4 d 3 h`. */
@@ -36,11 +37,19 @@ export function doing({ phase, healthy }: Status): string {
   }
 }
 
-/** The slot it runs from: `A, good`. */
+/** Both slots, the running one first: `A, good; B is being filled (40 %)`. */
 export function slotWords({ slot }: Status): string {
   if (slot.current === null) return 'not known';
-  const seq = slot.seq === null ? '' : ` (boot state ${slot.seq})`;
-  return `${slot.current.toUpperCase()}, ${slot.state ?? 'state not known'}${seq}`;
+  const other = otherSlot(slot.current);
+  const running = `${slot.current.toUpperCase()}, ${slot.state ?? 'state not known'}`;
+  if (slot.filling !== null) {
+    const percent = Math.floor((100 * slot.filling.done) / Math.max(1, slot.filling.total));
+    return `${running}; ${other.toUpperCase()} is being filled (${percent} %)`;
+  }
+  const state = slot[other];
+  return state === null
+    ? running
+    : `${running}; ${other.toUpperCase()} is ${state === 'bad' ? 'empty or bad' : state}`;
 }
 
 /** What the two columns of text and page show, in order. */

@@ -1,0 +1,124 @@
+// Keeps the slots in order: reads the boot state, confirms the slot that runs, fills the other one.
+import { type FileHandle, readFile, writeFile } from 'node:fs/promises';
+import type { BootState, SlotName } from '../../formats/bootstate.ts';
+import type { Stamp } from '../../formats/stamp.ts';
+import type { Paths } from '../boot/paths.ts';
+import { nextSlotStep, type SlotFacts } from './decide.ts';
+import { openDisk, readBootState, writeBootState } from './disk.ts';
+import { fillSlot } from './fill.ts';
+
+/** What the keeper is given at every look. */
+export interface SlotLook {
+  readonly healthy: boolean;
+  /** Some LAN interface has a link. */
+  readonly network: boolean;
+  /** Seconds since the kernel started. */
+  readonly now: number;
+}
+
+/** What the status shows of the slots. */
+export interface SlotView {
+  readonly state: BootState | undefined;
+  /** Bytes of the filling, both passes, while it runs. */
+  readonly filling: { readonly done: number; readonly total: number } | undefined;
+}
+
+export class SlotKeeper {
+  readonly #paths: Paths;
+  readonly #disk: FileHandle;
+  readonly #stamp: Stamp;
+  readonly #running: SlotName;
+  readonly #abort = new AbortController();
+  #state: BootState | undefined;
+  #healthySince: number | undefined;
+  #networkSeen = false;
+  #filling: SlotFacts['filling'] = 'not begun';
+  #progress: SlotView['filling'];
+  #fillFailed: unknown;
+  #filler: Promise<void> = Promise.resolve();
+  #confirmedSaid = false;
+
+  private constructor(paths: Paths, disk: FileHandle, stamp: Stamp, running: SlotName) {
+    this.#paths = paths;
+    this.#disk = disk;
+    this.#stamp = stamp;
+    this.#running = running;
+  }
+
+  /** Opens the disk and reads its boot state; fails when it is not the disk of this stamp. */
+  static async open(paths: Paths, disk: string, stamp: Stamp, running: SlotName): Promise<SlotKeeper> {
+    const handle = await openDisk(disk, await readFile(paths.stamp));
+    const keeper = new SlotKeeper(paths, handle, stamp, running);
+    keeper.#state = await readBootState(handle, stamp);
+    return keeper;
+  }
+
+  view(): SlotView {
+    return { state: this.#state, filling: this.#progress };
+  }
+
+  /** One look: at most one step is taken. Throws what keeps it from its work; a later look tries again. */
+  async look({ healthy, network, now }: SlotLook): Promise<void> {
+    this.#healthySince = healthy ? (this.#healthySince ?? now) : undefined;
+    this.#networkSeen ||= network;
+    const step = nextSlotStep({
+      state: this.#state,
+      running: this.#running,
+      now,
+      healthySince: this.#healthySince,
+      networkSeen: this.#networkSeen,
+      filling: this.#filling,
+    });
+    switch (step.kind) {
+      case 'confirm':
+      case 'filled':
+        await writeBootState(this.#disk, this.#stamp, step.state);
+        this.#state = step.state;
+        break;
+      case 'fill':
+        this.#filling = 'running';
+        this.#filler = this.#fill();
+        break;
+      case 'wait':
+      case 'rest':
+        break;
+    }
+    await this.#sayConfirmed();
+    if (this.#fillFailed !== undefined) throw this.#fillFailed;
+  }
+
+  /** Ends a filling (the next start goes on with it) and closes the disk. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.#filler;
+    await this.#disk.close();
+  }
+
+  /** For the deadman, which reboots a trial slot that does not get so far. */
+  async #sayConfirmed(): Promise<void> {
+    if (this.#confirmedSaid || this.#healthySince === undefined || this.#state?.[this.#running] !== 'good')
+      return;
+    await writeFile(this.#paths.confirmed, '');
+    this.#confirmedSaid = true;
+  }
+
+  async #fill(): Promise<void> {
+    const { slots } = this.#stamp.disk;
+    const filling = { from: slots.a, to: slots.b, ...this.#stamp.slot };
+    try {
+      await fillSlot(this.#disk, filling, {
+        signal: this.#abort.signal,
+        progress: (done, total) => {
+          this.#progress = { done, total };
+        },
+        forget: () => writeFile(this.#paths.dropCaches, '1'),
+      });
+      this.#filling = 'verified';
+    } catch (error) {
+      this.#filling = 'failed';
+      if (!this.#abort.signal.aborted) this.#fillFailed = error;
+    } finally {
+      this.#progress = undefined;
+    }
+  }
+}
