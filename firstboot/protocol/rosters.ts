@@ -1,0 +1,40 @@
+// Which roster a device obeys: the newest that the site's key signed, and never another set of electors.
+import type { Hello, Message } from './messages.ts';
+import type { Site } from './site.ts';
+import type { Turn } from './turn.ts';
+
+/** Asks a peer that has a newer one; says so where two differ under one number. */
+export function followRoster(turn: Turn, message: Message, hello: Hello): void {
+  const { state } = turn;
+  const { site } = state;
+  if (hello.epoch > site.epoch) {
+    turn.act({ kind: 'fetchRoster', from: message.from });
+  } else if (hello.epoch < site.epoch) {
+    turn.helloWithin(1000);
+  } else if (hello.roster !== site.hash.slice(0, 16)) {
+    turn.alarm('roster-fork', `place ${message.from}, epoch ${site.epoch}`);
+  }
+}
+
+/** Takes a verified roster if it is newer. The electors are fixed for the site's life: promise 1 rests on it. */
+export function adoptRoster(turn: Turn, site: Site): void {
+  const { state } = turn;
+  const current = state.site;
+  if (site.name !== current.name) return;
+  if (site.epoch <= current.epoch) {
+    if (site.epoch === current.epoch && site.hash !== current.hash)
+      turn.alarm('roster-fork', `epoch ${site.epoch}`);
+    else turn.note('roster: older ignored');
+    return;
+  }
+  if (site.electorsHash !== current.electorsHash) {
+    turn.alarm('electors-changed', `epoch ${site.epoch}`);
+    return;
+  }
+  turn.note('roster: adopted');
+  turn.write({ epoch: site.epoch, roster: site.hash });
+  state.site = site;
+  state.peers = site.members.map((_, place) => state.peers[place]);
+  if (site.members[state.place]?.denied) turn.alarm('denied', `epoch ${site.epoch}`);
+  turn.helloWithin(1000);
+}

@@ -1,0 +1,34 @@
+// What a device does when its disk refuses: it stops voting, founding and joining, and tries again.
+import type { Record } from './record.ts';
+import { resume } from './start.ts';
+import { diskRetry } from './timings.ts';
+import type { Turn } from './turn.ts';
+
+export function persisted(turn: Turn, record: Record): void {
+  const { state } = turn;
+  state.durable = record;
+  if (!state.diskFailed) return;
+  turn.note('disk: works again');
+  state.diskFailed = false;
+  state.diskRetryAt = Number.POSITIVE_INFINITY;
+  if (record.amnesiac) state.recoverAt = turn.now;
+}
+
+/** What was not written was not said either: the device goes back to what its disk holds. */
+export function diskFailed(turn: Turn): void {
+  const { state } = turn;
+  turn.note('disk: failed');
+  turn.alarm('disk', 'the record could not be written');
+  state.diskFailed = true;
+  state.diskRetryAt = turn.now + diskRetry;
+  state.proposal = undefined;
+  state.recovery = undefined;
+  if (state.durable !== undefined) state.record = state.durable;
+  state.asked = state.durable;
+  resume(turn);
+}
+
+export function retryDisk(turn: Turn): void {
+  turn.state.diskRetryAt = turn.now + diskRetry;
+  turn.effects.push({ kind: 'persist', record: turn.state.record });
+}
