@@ -25,10 +25,11 @@ export function place(findings: readonly Finding[], source: Source): Problem[] {
     .map((entry) => entry.problem);
 }
 
-/** A key path as people write it: `devices[1].name`. */
+/** A key path as people write it: `devices[1].name`, `labels["example.com/role"]`. */
 export function printPath(path: KeyPath): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;
+    if (!/^[\w-]+$/.test(step)) return `${text}[${JSON.stringify(step)}]`;
     return text === '' ? step : `${text}.${step}`;
   }, '');
 }

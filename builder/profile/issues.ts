@@ -3,7 +3,8 @@ import type { z } from 'zod';
 import { type Finding, printPath, valueAt } from './finding.ts';
 import { nearest } from './nearest.ts';
 import { profileJsonSchema } from './schema/profile.ts';
-import type { KeyPath } from './source.ts';
+import { isSecret } from './secrets.ts';
+import type { KeyPath, Source } from './source.ts';
 
 type Issue = z.core.$ZodIssue;
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -19,17 +20,18 @@ const kinds: Readonly<Record<string, string>> = {
 };
 
 /** Every issue of the schema as findings; an issue with several unknown keys gives one for each. */
-export function explainIssues(issues: readonly Issue[], data: unknown): Finding[] {
+export function explainIssues(issues: readonly Issue[], source: Source): Finding[] {
   if (issues.length === 0) return [];
   const schema = profileJsonSchema();
-  return issues.flatMap((issue) => explain(issue, data, schema));
+  return issues.flatMap((issue) => explain(issue, source, schema));
 }
 
-function explain(issue: Issue, data: unknown, schema: JsonSchema): Finding[] {
+function explain(issue: Issue, source: Source, schema: JsonSchema): Finding[] {
   const at: KeyPath = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   const name = at.length === 0 ? 'the profile' : printPath(at);
-  const input = valueAt(data, at);
+  const input = valueAt(source.value, at);
   const here = schemaAt(schema, at);
+  const shown = isSecret(at) ? 'what is written' : quoted(input);
 
   if (issue.code === 'unrecognized_keys') {
     const known = Object.keys(here?.properties ?? {});
@@ -50,10 +52,12 @@ function explain(issue: Issue, data: unknown, schema: JsonSchema): Finding[] {
       }),
     ];
   }
-  if (issue.code === 'invalid_type') {
+  if (issue.code === 'invalid_type' && own(issue.message) === undefined) {
     const expected = kinds[issue.expected] ?? issue.expected;
     const quote =
-      issue.expected === 'string' && typeof input !== 'object' ? `put it in quotes: '${input}'` : undefined;
+      issue.expected === 'string' && typeof input !== 'object'
+        ? `put it in quotes: '${source.written(at)}'`
+        : undefined;
     return [
       finding({
         at,
@@ -79,10 +83,10 @@ function explain(issue: Issue, data: unknown, schema: JsonSchema): Finding[] {
     const meant = typeof input === 'string' ? nearest(input, values) : undefined;
     const why = `expected ${own(issue.message) ?? (values.length > 1 ? `one of ${values.join(', ')}` : values[0])}`;
     const fix = meant === undefined ? undefined : didYouMean(meant);
-    return [finding({ at, what: `${name}: ${quoted(input)} is not accepted`, why, fix })];
+    return [finding({ at, what: `${name}: ${shown} is not accepted`, why, fix })];
   }
   const why = own(issue.message) === undefined ? here?.description : `expected ${issue.message}`;
-  return [finding({ at, what: `${name}: ${quoted(input)} is not accepted`, why, fix: hint(issue, input) })];
+  return [finding({ at, what: `${name}: ${shown} is not accepted`, why, fix: hint(issue, input) })];
 }
 
 function unknownKey(at: KeyPath, key: string, known: readonly string[]): Finding {
@@ -108,15 +112,9 @@ function hint(issue: Issue, input: unknown): string | undefined {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');
   const size = `${input.replace(/\s*([kmgKMG])i?[bB]?$/, (_, unit: string) => `${unit.toUpperCase()}iB`)}`;
-  const forms = [
-    input.trim(),
-    input.toLowerCase(),
-    size,
-    `v${input}`,
-    input.replace('-k3s', '+k3s'),
-    `v${input.replace(/^v/, '')}+k3s1`,
-    slug,
-  ];
+  const release = `v${input.replace(/^v/, '').replace('-k3s', '+k3s')}`;
+  const releases = /^v?\d/.test(input) ? [release, `${release}+k3s1`] : [];
+  const forms = [input.trim(), input.toLowerCase(), size, ...releases, slug];
   const meant = forms.find((form) => form !== input && pattern.test(form));
   return meant === undefined ? undefined : didYouMean(meant);
 }

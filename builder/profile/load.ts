@@ -48,7 +48,7 @@ export function parseProfile(
     issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step)),
   );
   const findings = [
-    ...explainIssues(issues, source.value),
+    ...explainIssues(issues, source),
     ...checkRules(makeLook(source.value, wrong, { folder, boards })),
   ];
   const all: readonly Problem[] = [...problems, ...place(findings, source)];

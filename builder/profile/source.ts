@@ -14,6 +14,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import type { Problem } from '../../formats/errors.ts';
+import { isSecret } from './secrets.ts';
 
 export type KeyPath = readonly (string | number)[];
 
@@ -30,6 +31,8 @@ export interface Source {
   locate(path: KeyPath): Place;
   /** The place of a key itself, such as one that should not be there. */
   locateKey(path: KeyPath): Place;
+  /** A single value as it is written, quotes and all; '' where there is none. */
+  written(path: KeyPath): string;
   /** Where a key path starts in the text, for putting problems in order. */
   offsetOf(path: KeyPath): number;
 }
@@ -51,7 +54,8 @@ export function readSource(
   file: string,
 ): { readonly source?: Source; readonly problems: readonly Problem[] } {
   const lines = new LineCounter();
-  const place = (span: Span): Place => show(text, file, lines, span);
+  const secrets: Span[] = [];
+  const place = (span: Span): Place => show(hide(text, secrets), file, lines, span);
   const problems: Problem[] = [];
   const report = (span: Span, problem: Omit<Problem, 'where' | 'excerpt'>) => {
     problems.push({ ...problem, ...place(span) });
@@ -82,7 +86,7 @@ export function readSource(
     const what = 'the profile is empty';
     return { problems: [{ what, where: file, fix: 'write one to start from: edgekiln init' }] };
   }
-  const value = plain(document, report);
+  const value = plain(document, report, secrets);
   if (value.broken) return { problems };
   const span = (path: KeyPath, part: 'key' | 'value') => find(document, path, part);
   return {
@@ -91,6 +95,7 @@ export function readSource(
       value: value.data,
       locate: (path) => place(span(path, 'value')),
       locateKey: (path) => place(span(path, 'key')),
+      written: (path) => text.slice(span(path, 'value').start, span(path, 'value').end),
       offsetOf: (path) => span(path, 'key').start,
     },
   };
@@ -113,8 +118,15 @@ function compose(text: string, lines: LineCounter) {
 
 type Report = (span: Span, problem: Omit<Problem, 'where' | 'excerpt'>) => void;
 
-/** The document as plain data. `broken` says that the data must not be looked at further. */
-function plain(document: Document<Node, boolean>, report: Report): { data: unknown; broken: boolean } {
+/**
+ * The document as plain data; where it holds secrets is added to `secrets`. `broken` says that the data must not be
+ * looked at further.
+ */
+function plain(
+  document: Document<Node, boolean>,
+  report: Report,
+  secrets: Span[],
+): { data: unknown; broken: boolean } {
   const open = new Set<unknown>();
   let count = 0;
   let broken = false;
@@ -159,6 +171,7 @@ function plain(document: Document<Node, boolean>, report: Report): { data: unkno
         report(span, { what: `the key ${name} is there twice`, fix: 'keep one of them' });
       } else {
         seen.add(name);
+        if (isScalar(value) && isSecret([name])) secrets.push(nodeSpan(value));
         return [[name, visit(value)]];
       }
       return [];
@@ -237,6 +250,13 @@ function explain(error: YAMLError): Omit<Problem, 'where' | 'excerpt'> {
   return { what: `not YAML: ${error.message.split('\n')[0] ?? error.code}` };
 }
 
+/** The same text, of the same length, without the secrets. */
+function hide(text: string, secrets: readonly Span[]): string {
+  return secrets.reduce((hidden, { start, end }) => {
+    return hidden.slice(0, start) + hidden.slice(start, end).replace(/\S/g, '*') + hidden.slice(end);
+  }, text);
+}
+
 /** `file:line:col` and the line with carets under the span. Lines and columns count from 1. */
 function show(text: string, file: string, lines: LineCounter, span: Span): Place {
   const start = Math.min(span.start, text.length);
@@ -244,7 +264,7 @@ function show(text: string, file: string, lines: LineCounter, span: Span): Place
   const lineStart = start - (col - 1);
   const newline = text.indexOf('\n', lineStart);
   const full = text.slice(lineStart, newline < 0 ? text.length : newline).replace(/\r$/, '');
-  const cut = Math.max(0, col - 1 - shownColumns / 2);
+  const cut = full.length <= shownColumns ? 0 : Math.max(0, col - 1 - shownColumns / 2);
   const shown = full.slice(cut, cut + shownColumns);
   const width = Math.min(span.end - start, shown.length - (col - 1 - cut));
   const gutter = `${line}`.padStart(5);

@@ -22,7 +22,7 @@ export const boards: Rule = (look) => {
   const first = without[0];
   if (look.has(['board']) || first === undefined) return unknown;
   const why = `${without.length} of the devices name none, and the profile has no board for all`;
-  const fix = 'add a line at the top: board: NAME';
+  const fix = `add a line at the top: board: NAME, one of ${look.boards.join(', ')}`;
   return [...unknown, { at: first, what: `${printPath(first)} has no board`, why, fix }];
 };
 

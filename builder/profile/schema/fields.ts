@@ -5,7 +5,8 @@ import { parseSize } from '../size.ts';
 
 /** Text of a given form; `expected` completes the sentence "expected …". */
 export function text(pattern: RegExp, expected: string): z.ZodString {
-  return z.string().regex(pattern, expected);
+  // What has another form is not looked at further.
+  return z.string().regex(pattern, { error: expected, abort: true });
 }
 
 /** One DNS label (RFC 1123), the form of every name that becomes a host, node or object name. */

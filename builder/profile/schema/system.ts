@@ -1,5 +1,6 @@
 // The device as people meet it: names, users, time, language.
 import { z } from 'zod';
+import { nearest } from '../nearest.ts';
 import { label, text } from './fields.ts';
 
 const sshKey = text(
@@ -38,7 +39,12 @@ export const system = z
       .describe('Pattern of host and node names.'),
     timezone: z
       .string()
-      .refine(isTimezone, 'a time zone such as Europe/Berlin or UTC')
+      .superRefine((name, context) => {
+        if (isTimezone(name)) return;
+        const meant = nearest(name, Intl.supportedValuesOf('timeZone'));
+        const params = meant === undefined ? {} : { fix: `did you mean ${meant}?` };
+        context.addIssue({ code: 'custom', message: 'a time zone such as Europe/Berlin or UTC', params });
+      })
       .default('UTC')
       .describe('Time zone.'),
     locale: text(/^(C|[a-z]{2,3}_[A-Z]{2})\.UTF-8$/, 'a UTF-8 locale such as C.UTF-8 or de_DE.UTF-8')
