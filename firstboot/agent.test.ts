@@ -1,5 +1,5 @@
 // The agent as it runs on a device: bundled into one file, started as a process below another root.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -179,6 +179,24 @@ test('without the configuration of its image it serves, but is not healthy', asy
   expect(status).toMatchObject({ healthy: false, name: 'shop-01', site: 'quickstart' });
 });
 
+const namespaces = spawnSync('unshare', ['-rn', 'true']).status === 0;
+
+test.runIf(namespaces)('with no network at all, loopback included, it is healthy', async () => {
+  const root = await makeDevice({ '/sys/class/net/eth0/carrier': undefined });
+  roots.push(root);
+  running.push(
+    spawn('unshare', ['-rn', process.execPath, program, 'run', '--root', root], { stdio: 'ignore' }),
+  );
+  await expect
+    .poll(async () => (await call('status', '--json', '--root', root)).stdout, {
+      timeout: 10_000,
+      interval: 200,
+    })
+    .toContain('"healthy": true');
+  const status: unknown = JSON.parse((await call('status', '--json', '--root', root)).stdout);
+  expect(status).toMatchObject({ phase: 'waiting', waitsFor: [{ id: 'interface' }], urls: [] });
+});
+
 test('clients that send nothing are hung up on', async () => {
   const { port } = await start();
   const socket = connect(port, '127.0.0.1');
@@ -208,6 +226,7 @@ test('one client cannot flood the page', async () => {
 test.each([
   [['nonsense'], 2, "there is no verb 'nonsense'"],
   [['status', '--nonsense'], 2, "Unknown option '--nonsense'"],
+  [['logs', '--lines', 'all'], 2, "'all' is not a number of lines"],
   [['run', '--port', '99999'], 2, "'99999' is not a port"],
 ])('edgekiln-node %j ends with %i', async (args, code, said) => {
   const ended = await call(...args);

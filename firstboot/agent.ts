@@ -2,11 +2,12 @@
 
 import { errorAsJson, exitCode, exitCodeOf, Failure, renderError } from '../formats/errors.ts';
 import type { Command } from './commands/command.ts';
+import { logs } from './commands/logs.ts';
 import { run } from './commands/run.ts';
 import { slots } from './commands/slots.ts';
 import { status } from './commands/status.ts';
 
-const commands: readonly Command[] = [status, slots, run];
+const commands: readonly Command[] = [status, slots, logs, run];
 
 const usage = `edgekiln-node: the agent of this device
 

@@ -9,6 +9,8 @@ import { setHostName } from './boot/host.ts';
 import type { Paths } from './boot/paths.ts';
 import { dataIsUsable } from './boot/record.ts';
 import { writeBack } from './boot/writeback.ts';
+import { refuseFullData } from './guards/data.ts';
+import { inOneLine } from './inoneline.ts';
 import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
 import { SlotKeeper } from './slots/keeper.ts';
 import { ConsoleSpeaker } from './status/console.ts';
@@ -104,6 +106,7 @@ export class Service {
       });
     }
     this.#looks += 1;
+    await this.#attempt('data', () => refuseFullData(this.#paths.data, this.#boot.record));
     await this.#attempt('slots', () => this.#lookAtSlots());
     await this.#console.say(renderConsoleLine(this.status()), uptime());
     if (this.#stopped) return;
@@ -133,7 +136,7 @@ export class Service {
         (address) => this.#mayServe(address),
       );
     } catch (error) {
-      this.#pageFailed = messageOf(error);
+      this.#pageFailed = inOneLine(error);
     }
   }
 
@@ -151,13 +154,9 @@ export class Service {
       await work();
       this.#problems.delete(part);
     } catch (error) {
-      const problem = `${part}: ${messageOf(error)}`;
+      const problem = `${part}: ${inOneLine(error)}`;
       if (this.#problems.get(part) !== problem) console.error(problem);
       this.#problems.set(part, problem);
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

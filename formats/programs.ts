@@ -57,6 +57,7 @@ export const programs = {
     versionArguments: ['--version'],
   },
   systemctl: { package: 'systemd', purpose: 'units on the device' },
+  journalctl: { package: 'systemd', purpose: 'logs on the device' },
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof programs;

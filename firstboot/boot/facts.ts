@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { type AgentConfig, parseAgentConfig } from '../../formats/agentconfig.ts';
-import { renderError } from '../../formats/errors.ts';
+import { inOneLine } from '../inoneline.ts';
 import { type Identity, identify } from './identity.ts';
 import type { Paths } from './paths.ts';
 import { type BootRecord, parseBootRecord } from './record.ts';
@@ -40,6 +40,6 @@ function readConfig(text: string | undefined, file: string): BootFacts['config']
   try {
     return parseAgentConfig(text, file);
   } catch (error) {
-    return { unusable: renderError(error) };
+    return { unusable: inOneLine(error) };
   }
 }

@@ -1,7 +1,7 @@
 // Who this device is: the stamp the initrd copied from the disk, checked with the site's key.
-import { createPublicKey } from 'node:crypto';
-import { Failure } from '../../formats/errors.ts';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { openStamp, type Stamp } from '../../formats/stamp.ts';
+import { inOneLine } from '../inoneline.ts';
 import { isHostName } from './host.ts';
 import type { BootRecord } from './record.ts';
 
@@ -24,7 +24,7 @@ export function identify(
   if (siteKey === undefined)
     return { known: false, why: "the image holds no site key to check the stamp's with" };
   try {
-    const stamp = openStamp(region, createPublicKey(siteKey));
+    const stamp = openStamp(region, keyOf(siteKey));
     if (site !== undefined && stamp.site !== site) {
       return { known: false, why: `the stamp is of site ${stamp.site}, the image of ${site}` };
     }
@@ -34,15 +34,14 @@ export function identify(
     if (!isHostName(stamp.hostname)) return { known: false, why: 'the name in the stamp is not a host name' };
     return { known: true, stamp };
   } catch (error) {
-    if (error instanceof Failure) {
-      return {
-        known: false,
-        why: error.problems.map(({ what, why }) => (why ? `${what}: ${why}` : what)).join('; '),
-      };
-    }
-    return {
-      known: false,
-      why: `the site key cannot be used: ${error instanceof Error ? error.message : error}`,
-    };
+    return { known: false, why: inOneLine(error) };
+  }
+}
+
+function keyOf(pem: string): KeyObject {
+  try {
+    return createPublicKey(pem);
+  } catch (error) {
+    throw new Error('the site key of the image cannot be read', { cause: error });
   }
 }

@@ -1,7 +1,8 @@
 // Serving the status: a page for the LAN, and the same over a unix socket for the command line.
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { ListenOptions } from 'node:net';
+import { dirname } from 'node:path';
 import { Admission } from './admission.ts';
 import { contentSecurityPolicy, renderPage } from './page.ts';
 import type { Status } from './status.ts';
@@ -26,6 +27,7 @@ const documents: ReadonlyMap<string, Document> = new Map([
 
 /** Serves on the unix socket, which everybody on the device may ask: there is no secret in a status. */
 export async function serveSocket(path: string, current: () => Status): Promise<Server> {
+  await mkdir(dirname(path), { recursive: true });
   await rm(path, { force: true });
   const server = newServer(current);
   await listening(server, { path });
