@@ -3,17 +3,16 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { Failure } from '../../formats/errors.ts';
-import { run } from '../../formats/programs.ts';
+import { decompress, type Extent } from '../artifacts/compression.ts';
 
 const magic = '!<arch>\n';
 const headerSize = 60;
-/** A control archive larger than this is not believed, in bytes. */
-const largestControl = 16 * 1024 * 1024;
+/** Archives that unpack to more than this are not believed, in bytes. */
+const largestControl = 64 * 1024 ** 2;
+const largestData = 8 * 1024 ** 3;
 
 /** A member of an ar archive: where its bytes are in the file. */
 interface Member {
@@ -25,17 +24,16 @@ interface Member {
 /** Decompresses the files of a package (`data.tar*`) into a new file, which `indexTar` reads. */
 export async function unpackData(deb: string, tar: string, signal?: AbortSignal): Promise<void> {
   const member = await memberOf(deb, 'data.tar');
-  await decompress(deb, member, tar, signal);
+  await decompress(extentOf(deb, member), tar, { limit: largestData, signal });
 }
 
 /** The control file of a package: its fields, as text. */
 export async function controlOf(deb: string): Promise<string> {
   const member = await memberOf(deb, 'control.tar');
-  if (member.size > largestControl) throw refuse(deb, `its control archive has ${member.size} bytes`);
   const folder = await mkdtemp(join(tmpdir(), 'edgekiln-deb-'));
   try {
     const tar = join(folder, 'control.tar');
-    await decompress(deb, member, tar);
+    await decompress(extentOf(deb, member), tar, { limit: largestControl });
     for await (const entry of createReadStream(tar).pipe(extract())) {
       if (/^(\.\/)?control$/.test(entry.header.name)) return await text(entry);
       entry.resume();
@@ -86,25 +84,8 @@ async function membersOf(deb: string): Promise<Member[]> {
   }
 }
 
-/** Writes the plain content of a compressed member to a new file. */
-async function decompress(deb: string, member: Member, to: string, signal?: AbortSignal): Promise<void> {
-  const { offset, size, name } = member;
-  const source = createReadStream(deb, { start: offset, end: offset + size - 1 });
-  const options = { stdout: { file: to }, ...(signal === undefined ? {} : { cancelSignal: signal }) };
-  if (name.endsWith('.xz')) await run('xz', ['-dc'], { input: source, ...options });
-  else if (name.endsWith('.zst')) await run('zstd', ['-dcq'], { input: source, ...options });
-  else if (name.endsWith('.gz')) await copy(source.pipe(createGunzip()), to);
-  else if (name.endsWith('.tar')) await copy(source, to);
-  else throw refuse(deb, `${name} has a compression that is not read here`);
-}
-
-async function copy(source: Readable, to: string): Promise<void> {
-  const handle = await open(to, 'wx');
-  try {
-    for await (const chunk of source) await handle.write(chunk);
-  } finally {
-    await handle.close();
-  }
+function extentOf(deb: string, { offset, size }: Member): Extent {
+  return { file: deb, offset, length: size };
 }
 
 function refuse(deb: string, why: string): Failure {
