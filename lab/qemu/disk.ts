@@ -1,5 +1,5 @@
 // What a machine has for a disk: never the image itself, always something laid over it.
-import { stat } from 'node:fs/promises';
+import { link, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { run } from '../../formats/programs.ts';
@@ -31,18 +31,14 @@ export async function diskSize(image: string, wished = defaultDiskSize): Promise
 export async function overlayDisk(image: string, directory: string, wished?: number): Promise<Disk> {
   const size = await diskSize(image, wished);
   const file = join(directory, 'disk.qcow2');
-  await run('qemu-img', [
-    'create',
-    '-q',
-    '-f',
-    'qcow2',
-    '-F',
-    'raw',
-    '-b',
-    resolve(image),
-    file,
-    String(size),
-  ]);
+  const base = join(directory, 'base.img');
+  // A name of its own for the image: a build that replaces it must not change what lies under a disk.
+  await rm(base, { force: true });
+  const under = await link(image, base).then(
+    () => base,
+    () => resolve(image),
+  );
+  await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', under, file, String(size)]);
   return {
     blockdev: `driver=qcow2,node-name=disk,discard=unmap,file.driver=file,file.filename=${quoted(file)}`,
     powerCut: async () => {},

@@ -2,16 +2,19 @@
 // whose user networking hangs on two ports of the switch like a person's laptop (desk) and a router.
 import net from 'node:net';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { type Running, start } from '../../formats/programs.ts';
 import type { Switch } from '../switch/ports.ts';
 import { openQmp } from './qmp.ts';
 
 /** What a person reaches on a machine: the status page, ssh, the cluster. */
 const services = { status: 80, ssh: 22, kubernetes: 6443 } as const;
-type Service = keyof typeof services;
 
 /** Ports on this host's 127.0.0.1. */
-export type Forwards = Readonly<Partial<Record<Service, number>>>;
+export const forwardsSchema = z
+  .strictObject({ status: z.int(), ssh: z.int(), kubernetes: z.int() })
+  .partial();
+export type Forwards = z.infer<typeof forwardsSchema>;
 
 export interface Gateway {
   readonly pid: number;
@@ -37,6 +40,8 @@ export async function openGateway(
   const deskSocket = await lan.addPort(desk, { noDhcpServer: true });
   const args = ['-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none'];
   args.push(...hub(0, 'desk', `stream,id=desk,server=off,addr.type=unix,addr.path=${deskSocket}`));
+  // A hub stops for good when a frame comes while nobody else is on it: somebody deaf is always there.
+  args.push('-netdev', 'hubport,id=nobody,hubid=0');
   if (options.internet) {
     const socket = await lan.addPort(router);
     args.push(...hub(1, 'router', `stream,id=router,server=off,addr.type=unix,addr.path=${socket}`));
@@ -68,7 +73,7 @@ export async function openGateway(
       });
       await qmp.command('netdev_add', { type: 'hubport', id: `${id}h`, hubid: 0, netdev: id });
     }
-    const forwards: Partial<Record<Service, number>> = {};
+    const forwards: Forwards = {};
     for (const service of ['status', 'ssh', 'kubernetes'] as const) {
       const hostPort = await freePort();
       const rule = `tcp:127.0.0.1:${hostPort}-${address}:${services[service]}`;

@@ -3,34 +3,22 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSwitch, type Switch } from '../switch/ports.ts';
-import { type Hardware, macOf } from './arguments.ts';
+import { macOf } from './arguments.ts';
 import { overlayDisk } from './disk.ts';
 import { type Forwards, type Gateway, openGateway } from './gateway.ts';
 import { type Machine, startMachine } from './machine.ts';
+import type { LabPlan, Place } from './plan.ts';
 
-export interface LabOptions {
-  /** Part of every machine's Ethernet address. */
-  readonly site: string;
-  /** Where logs and disks go; is made. */
-  readonly directory: string;
-  /** Seed of the switch's faults. */
-  readonly seed?: number | undefined;
-  /** A router with DHCP and a way out. Without it there is neither. */
-  readonly internet?: boolean | undefined;
-}
-
-export interface Place extends Hardware {
-  readonly name: string;
-  /** A raw image; never written to. */
-  readonly image: string;
-  /** Bytes of its disk; 8 GiB, or the image's if that is larger. */
-  readonly disk?: number | undefined;
-  /** Silence of a spanning tree on its port, ms. */
-  readonly silence?: number | undefined;
-}
+/**
+ * The site is part of every machine's Ethernet address; logs and disks go to the directory, which is made; the seed is
+ * that of the switch's faults; with `internet` there is a router with DHCP and a way out, without it neither.
+ */
+export type LabOptions = Pick<LabPlan, 'site' | 'directory' | 'seed' | 'internet'>;
 
 export interface Lab {
   readonly lan: Switch;
+  /** Folder of its sockets. */
+  readonly sockets: string;
   readonly gateway: Gateway;
   readonly machines: ReadonlyMap<string, Machine>;
   /** Puts a machine on a port of its own, named as the machine. */
@@ -49,6 +37,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const machines = new Map<string, Machine>();
   return {
     lan,
+    sockets,
     gateway,
     machines,
     async add(place) {

@@ -1,0 +1,35 @@
+// What `lab up` asks its background process for: a file, so that it can be read when something went wrong.
+import { z } from 'zod';
+import { labBoards } from './arguments.ts';
+
+const placeSchema = z.strictObject({
+  /** Names sockets, files and a port of the switch. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and hyphens, at most 40'),
+  board: z.enum(labBoards),
+  image: z.string(),
+  /** Bytes. */
+  disk: z.int().positive().optional(),
+  /** MiB. */
+  memory: z.int().min(64).optional(),
+  cpus: z.int().min(1).max(64).optional(),
+  clock: z
+    .string()
+    .regex(/^(utc|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})$/, 'utc or YYYY-MM-DDTHH:MM:SS')
+    .optional(),
+  /** Silence of a spanning tree on its port, ms. */
+  silence: z.number().min(0).optional(),
+  extra: z.array(z.string()).readonly().optional(),
+});
+
+export const labPlanSchema = z.strictObject({
+  version: z.literal(1),
+  site: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'letters, digits, dots and hyphens'),
+  /** Absolute: logs, disks and the state of this lab. */
+  directory: z.string(),
+  seed: z.int().optional(),
+  internet: z.boolean().optional(),
+  places: z.array(placeSchema).min(1),
+});
+
+export type Place = z.infer<typeof placeSchema>;
+export type LabPlan = z.infer<typeof labPlanSchema>;
