@@ -1,0 +1,276 @@
+// One device of the simulated site: the protocol's state machine, and the rim that does what it asks for.
+
+import type { Effect, Event } from '../../firstboot/protocol/events.ts';
+import { dossierOf } from '../../firstboot/protocol/generations.ts';
+import type { Message } from '../../firstboot/protocol/messages.ts';
+import type { Signatures } from '../../firstboot/protocol/signatures.ts';
+import type { Site } from '../../firstboot/protocol/site.ts';
+import { type State, wakeAt } from '../../firstboot/protocol/state.ts';
+import { start, step } from '../../firstboot/protocol/step.ts';
+import type { BootId, ClusterId, Hash, Identity, Incarnation } from '../../firstboot/protocol/terms.ts';
+import type { Place } from '../../formats/roster.ts';
+import { RecordDisk } from './disk.ts';
+import { K3s } from './k3s.ts';
+import { sealsOf } from './seals.ts';
+import type { World } from './world.ts';
+
+/** An event without the time and the random bits that the rim adds. */
+export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'now' | 'random'> : never) : never;
+
+export class Board {
+  readonly index: number;
+  readonly place: Place;
+  readonly seals: Signatures;
+  readonly disk = new RecordDisk();
+  readonly k3s: K3s;
+  /** The roster its stamp or a person brought; survives a restart. */
+  site: Site;
+  state: State | undefined;
+  powered = false;
+  /** The roster of the image: what flashing brings back. */
+  readonly stamped: Site;
+  poweredAt = 0;
+  /** Grows whenever what was under way is over: a power cut, a restart of the agent. */
+  life = 0;
+  pausedUntil = 0;
+  /** Seconds since 1970 by its own clock; nothing in the protocol reads it. */
+  wallClock = 1_800_000_000;
+  /** A thief has it: its key speaks, its protocol does not run. */
+  stolen = false;
+  flashes = 0;
+  readonly #world: World;
+  #startedAt = 0;
+  #wakesAt = Number.POSITIVE_INFINITY;
+  #effects: Effect[] = [];
+  #syncing = false;
+
+  constructor(world: World, index: number, place: Place, site: Site) {
+    this.#world = world;
+    this.index = index;
+    this.place = place;
+    this.site = site;
+    this.stamped = site;
+    this.seals = sealsOf(place);
+    this.k3s = new K3s(world, this);
+  }
+
+  powerOn(): void {
+    if (this.powered || this.stolen) return;
+    this.powered = true;
+    this.poweredAt = this.#world.now;
+    this.#world.network.plug(this.index, this.#world.now);
+    this.startAgent();
+  }
+
+  powerOff(): void {
+    if (!this.powered) return;
+    this.powered = false;
+    this.endAgent();
+    this.#world.network.unplug(this.index);
+    this.k3s.killed();
+  }
+
+  endAgent(): void {
+    this.life += 1;
+    this.state = undefined;
+    this.#effects = [];
+    if (this.#syncing) this.disk.cut(this.#world.random);
+    this.#syncing = false;
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+  }
+
+  startAgent(): void {
+    const { random, now } = this.#world;
+    this.#startedAt = now;
+    const { state, effects } = start(
+      {
+        now: 0,
+        random: random.bits48(),
+        site: this.site,
+        place: this.place,
+        boot: random.bits48() as BootId,
+        incarnation: random.bits48() as Incarnation,
+        record: this.disk.durable,
+        store: this.k3s.storeOf(),
+        capable: true,
+      },
+      this.seals,
+    );
+    this.state = state;
+    this.#take(effects);
+    this.#world.later(random.between(0, 300), this, () => this.feed({ kind: 'carrier', up: true }));
+  }
+
+  /** Wiped and flashed again with its own stamp. */
+  flash(): void {
+    this.powerOff();
+    this.disk.wipe();
+    this.k3s.wiped();
+    this.site = this.stamped;
+    this.flashes += 1;
+  }
+
+  feed(happening: Happening): void {
+    if (this.state === undefined) return;
+    const world = this.#world;
+    const event = { ...happening, now: world.now - this.#startedAt, random: world.random.bits48() } as Event;
+    const next = step(this.state, event, this.seals);
+    this.state = next.state;
+    this.#take(next.effects);
+  }
+
+  /** The hot path: one datagram. */
+  receive(message: Message): void {
+    if (this.state === undefined) return;
+    const world = this.#world;
+    const now = world.now - this.#startedAt;
+    const next = step(
+      this.state,
+      { kind: 'message', now, random: world.random.bits48(), message },
+      this.seals,
+    );
+    this.state = next.state;
+    this.#take(next.effects);
+  }
+
+  wake(): void {
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+    if (this.state === undefined) return;
+    if (this.#world.now - this.#startedAt >= wakeAt(this.state)) this.feed({ kind: 'tick' });
+    else this.#sleep();
+  }
+
+  #take(effects: readonly Effect[]): void {
+    if (effects.length > 0) {
+      for (const effect of effects) this.#effects.push(effect);
+      if (!this.#syncing) this.#work();
+    }
+    this.#sleep();
+  }
+
+  #sleep(): void {
+    if (this.state === undefined) return;
+    const at = Math.max(wakeAt(this.state) + this.#startedAt, this.#world.now);
+    if (at >= this.#wakesAt || at === Number.POSITIVE_INFINITY) return;
+    this.#wakesAt = at;
+    this.#world.wakeAt(at, this);
+  }
+
+  /** Does effects in their order; what comes after a persist waits until it is synced. */
+  #work(): void {
+    const effects = this.#effects;
+    let done = 0;
+    while (done < effects.length && !this.#syncing) {
+      const effect = effects[done] as Effect;
+      done += 1;
+      if (effect.kind === 'persist') this.#persist(effect);
+      else this.#do(effect);
+      if (effects !== this.#effects) return; // the agent ended under way
+    }
+    effects.splice(0, done);
+  }
+
+  #persist(effect: Effect & { kind: 'persist' }): void {
+    const { random } = this.#world;
+    this.#syncing = true;
+    this.disk.write(effect.record);
+    this.#world.later(this.disk.sync * (0.5 + random.unit()), this, () => {
+      this.#syncing = false;
+      const record = this.disk.commit();
+      if (record === undefined) {
+        this.#effects = [];
+        this.feed({ kind: 'diskFailed' });
+        return;
+      }
+      this.#world.onPersisted(this, record);
+      this.feed({ kind: 'persisted', record });
+      if (!this.#syncing) this.#work();
+    });
+  }
+
+  #do(effect: Exclude<Effect, { kind: 'persist' }>): void {
+    const world = this.#world;
+    const { k3s } = this;
+    switch (effect.kind) {
+      case 'send':
+        world.send(this, effect.message);
+        return;
+      case 'note':
+        world.mark(this, effect.rule);
+        return;
+      case 'entered':
+        world.onEntered(this, effect.transition);
+        return;
+      case 'alarm':
+        world.onAlarm(this, effect.alarm, effect.about);
+        return;
+      case 'makeIdentity': {
+        const identity: Identity = {
+          cluster: world.random.bits48().toString(16).padStart(12, '0') as ClusterId,
+          ca: 'ca'.repeat(32) as Hash,
+          founder: this.place,
+        };
+        world.later(world.random.between(20, 80), this, () => this.feed({ kind: 'identity', identity }));
+        return;
+      }
+      case 'startFounder':
+        k3s.startFounder(effect.identity, effect.permit);
+        return;
+      case 'startMember':
+        k3s.startMember(effect.role);
+        return;
+      case 'join':
+        k3s.join(effect.identity, effect.by);
+        return;
+      case 'testEmpty':
+        k3s.testEmpty();
+        return;
+      case 'retire':
+        k3s.retire(effect.cluster);
+        return;
+      case 'stopK3s':
+        k3s.stop();
+        return;
+      case 'fetchDossier':
+        this.#fetch(
+          effect.from,
+          (peer) => world.dossierFrom(peer),
+          (dossier) => {
+            this.feed({ kind: 'dossier', from: effect.from, dossier });
+          },
+        );
+        return;
+      case 'fetchRoster':
+        this.#fetch(
+          effect.from,
+          (peer) => peer.site,
+          (site) => this.takeRoster(site),
+        );
+        return;
+    }
+  }
+
+  takeRoster(site: Site): void {
+    this.feed({ kind: 'roster', site });
+    if (this.state !== undefined) this.site = this.state.site;
+  }
+
+  /** Over TLS: both ways must work; 30 ms of handshake. */
+  #fetch<T>(from: Place, ask: (peer: Board) => T | undefined, then: (answer: T) => void): void {
+    const world = this.#world;
+    const peer = world.boards.find(
+      (board) =>
+        board.place === from &&
+        board !== this &&
+        board.powered &&
+        world.network.connects(this.index, board.index, world.now),
+    );
+    const answer = peer === undefined ? undefined : ask(peer);
+    if (answer !== undefined) world.later(world.random.between(20, 60), this, () => then(answer));
+  }
+}
+
+/** What a board that runs the protocol gives to those who fetch. */
+export function honestDossier(board: Board): ReturnType<typeof dossierOf> | undefined {
+  return board.state === undefined ? undefined : dossierOf(board.state);
+}

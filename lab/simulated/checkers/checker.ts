@@ -1,0 +1,22 @@
+// What a checker may look at. One file a promise; a checker keeps its own truth and trusts nothing the protocol says.
+import type { Message } from '../../../firstboot/protocol/messages.ts';
+import type { Record } from '../../../firstboot/protocol/record.ts';
+import type { ClusterId, Identity } from '../../../firstboot/protocol/terms.ts';
+import type { Board } from '../board.ts';
+import type { World } from '../world.ts';
+
+export interface Checker {
+  readonly promise: string;
+  started?(world: World): void;
+  /** Before a datagram leaves. */
+  sent?(world: World, from: Board, message: Message): void;
+  /** A record was synced. */
+  persisted?(world: World, board: Board, record: Record): void;
+  /** k3s is started as the founder of a new cluster. */
+  founding?(world: World, board: Board, identity: Identity): void;
+  /** A store is about to be set aside. */
+  retired?(world: World, board: Board, cluster: ClusterId): void;
+  /** A person flashed the board. */
+  wiped?(world: World, board: Board): void;
+  ended?(world: World): void;
+}

@@ -1,0 +1,12 @@
+// Every promise, one checker each.
+import type { Checker } from './checker.ts';
+import { dataKept } from './data-kept.ts';
+import { foundsOnce } from './founds-once.ts';
+import { majorityOnce } from './majority-once.ts';
+import { oneIdentity } from './one-identity.ts';
+import { provenGenerations } from './proven-generations.ts';
+import { saidIsKept } from './said-is-kept.ts';
+
+export function allCheckers(): readonly Checker[] {
+  return [oneIdentity(), provenGenerations(), majorityOnce(), dataKept(), foundsOnce(), saidIsKept()];
+}

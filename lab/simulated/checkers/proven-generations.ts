@@ -1,0 +1,38 @@
+// Promise 2: a next generation opens only by proof, and only where the policy knows a next one.
+import { quorumOf } from '../../../firstboot/protocol/site.ts';
+import type { Past } from '../../../firstboot/protocol/terms.ts';
+import { keyOf } from '../seals.ts';
+import type { World } from '../world.ts';
+import type { Checker } from './checker.ts';
+
+const promise = 'a next generation only by proof';
+
+export function provenGenerations(): Checker {
+  let believed = 1;
+  return {
+    promise,
+    persisted(world, board, { generation, past }) {
+      if (generation <= believed) return;
+      believed = generation;
+      if (world.scenario.policy !== 'first-online') world.violate(promise, `policy ${world.scenario.policy}`);
+      const unproven = past.length !== generation - 1 || !past.every((one) => proven(world, one));
+      if (unproven) world.violate(promise, `generation ${generation} on device ${board.place}`);
+    },
+  };
+}
+
+/** Signatures of the model name their signer and what was signed: read here without the protocol's own functions. */
+function proven(world: World, { certificate, proof }: Past): boolean {
+  const electors = world.boards[0]?.stamped.electors ?? [];
+  const signers = proof.kind === 'gone' ? [proof.signer] : proof.signers;
+  const genuine = signers.every((signer) => {
+    const cause = proof.kind === 'gone' ? 'gone' : 'silent';
+    return (
+      signer.signature.startsWith(`${keyOf(signer.place)}|${cause}|`) &&
+      signer.signature.includes(`|${certificate.generation}|${certificate.value.cluster}|`)
+    );
+  });
+  if (proof.kind === 'gone') return genuine && proof.signer.place === certificate.value.founder;
+  const places = new Set(signers.map((signer) => signer.place).filter((one) => electors.includes(one)));
+  return genuine && places.size >= quorumOf(electors.length);
+}

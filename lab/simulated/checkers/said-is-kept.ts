@@ -1,0 +1,25 @@
+// Promise 6: what a device says of its votes is on its disk before.
+import { compareBallots } from '../../../firstboot/protocol/terms.ts';
+import type { Checker } from './checker.ts';
+
+const promise = 'said is on disk';
+
+export function saidIsKept(): Checker {
+  return {
+    promise,
+    sent(world, from, { body, incarnation, generation }) {
+      const { durable } = from.disk;
+      const lies =
+        durable === undefined ||
+        durable.incarnation !== incarnation ||
+        durable.generation !== generation ||
+        (body.kind === 'promise' && compareBallots(body.promised, durable.promised) > 0) ||
+        (body.kind === 'accepted' &&
+          body.signature !== undefined &&
+          compareBallots(body.ballot, durable.accepted?.ballot) > 0) ||
+        (body.kind === 'prepare' && body.ballot.round > durable.round) ||
+        (body.kind === 'hello' && body.decided !== undefined && durable.decided === undefined);
+      if (lies) world.violate(promise, `device ${from.place}: ${body.kind}`);
+    },
+  };
+}

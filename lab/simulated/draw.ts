@@ -1,0 +1,117 @@
+// A scenario from a seed. The seed draws the rates of faults too: some sites are calm, some are hell, most have one
+// kind of trouble.
+import { Random } from './random.ts';
+import type { Fault, Scenario } from './schedule.ts';
+
+
+/** How a kind of trouble looks, at a time, to a device. */
+type Trouble = (random: Random, at: number, devices: number, lasts: number) => readonly Fault[];
+
+const device = (random: Random, devices: number) => 1 + random.below(devices);
+
+const troubles: readonly Trouble[] = [
+  (random, at, n) => {
+    const one = device(random, n);
+    const off = { at, event: 'power-off', device: one } as const;
+    return random.chance(0.2) ? [off] : [off, { at: at + random.between(1, 60), event: 'power-on', device: one }];
+  },
+  // A port that flaps: a founder's, at every step of its founding, in some seed.
+  (random, at, n) => {
+    const one = device(random, n);
+    const flaps: Fault[] = [];
+    for (let time = at, left = 1 + random.below(4); left > 0; left -= 1) {
+      flaps.push({ at: time, event: 'port-down', device: one });
+      time += random.between(0.2, 20);
+      flaps.push({ at: time, event: 'port-up', device: one });
+      time += random.between(0.2, 20);
+    }
+    return flaps;
+  },
+  (random, at, n, lasts) => {
+    const sides: number[][] = [[], [], []];
+    for (let one = 1; one <= n; one += 1) sides[random.below(random.chance(0.3) ? 3 : 2)]?.push(one);
+    const partition = { at, event: 'partition', sides } as const;
+    return random.chance(0.3)
+      ? [partition]
+      : [partition, { at: at + random.between(5, lasts / 2), event: 'join-networks' }];
+  },
+  (random, at, n) => [{ at, event: 'one-way', device: device(random, n), to: device(random, n) }],
+  (random, at) => [
+    { at, event: 'network', loss: random.pick([0.1, 0.3, 0.8]), delay: random.pick([0.001, 0.05, 0.5]) },
+    { at: at + random.between(5, 60), event: 'network', loss: random.pick([0, 0.05]), delay: 0.001 },
+  ],
+  (random, at, n) => [{ at, event: 'pause', device: device(random, n), for: random.pick([1, 15, 60, 200]) }],
+  (random, at, n) => {
+    const one = device(random, n);
+    return [
+      { at, event: 'disk-full', device: one },
+      { at: at + random.between(5, 90), event: 'disk-works', device: one },
+    ];
+  },
+  (random, at, n) => [{ at, event: 'disk-slow', device: device(random, n), sync: random.pick([0.05, 1]) }],
+  (random, at, n) => [{ at, event: 'agent-restart', device: device(random, n) }],
+  (random, at, n) => [{ at, event: 'flash', device: device(random, n) }],
+  (random, at, n) => [{ at, event: 'deploy', device: device(random, n) }],
+  (random, at, n) => [{ at, event: 'clock', device: device(random, n), to: random.pick([0, 2_177_452_800, 4e9]) }],
+  (random, at) => [{ at: at / 4, event: 'replay', on: false }, { at, event: 'replay', on: true }],
+  // Rare: each needs a person afterwards, and hides what else could be found.
+  (random, at, n) => (random.chance(0.3) ? [{ at, event: 'clone', device: device(random, n) }] : []),
+  (random, at, n) => (random.chance(0.5) ? [{ at, event: 'steal', device: device(random, n) }] : []),
+  (random, at, n) => {
+    const some = Array.from({ length: n }, (_, index) => index + 1).filter(() => random.chance(0.5));
+    const mistake = random.chance(0.5) && some.length > 0 ? { electors: some.slice(0, 7) } : {};
+    const fork = random.chance(0.1);
+    const holders = random.shuffled(Array.from({ length: n }, (_, index) => index + 1)).slice(0, 1 + random.below(n));
+    return holders.map((one) => ({ at, event: 'roster', device: one, epoch: 2, deny: [], fork, ...mistake }) as const);
+  },
+  // The whole site loses power, and comes back in any order.
+  (random, at, n) => {
+    const all = Array.from({ length: n }, (_, index) => index + 1);
+    return [
+      ...all.map((one) => ({ at, event: 'power-off', device: one }) as const),
+      ...all.map((one) => ({ at: at + random.between(1, 40), event: 'power-on', device: one }) as const),
+    ];
+  },
+];
+
+export function draw(seed: number, mostDevices = 7): Scenario {
+  const random = new Random(seed);
+  const devices = 1 + random.below(mostDevices);
+  const lasts = random.chance(0.03) ? 7_500 : random.pick([45, 90, 180]);
+  const schedule: Fault[] = [...powerOn(random, devices, lasts)];
+  const kinds = random.shuffled(troubles).slice(0, random.pick([0, 1, 1, 2, 3, troubles.length]));
+  const count = kinds.length === 0 ? 0 : 1 + random.below(random.pick([2, 4, 9]));
+  for (let left = count; left > 0; left -= 1) {
+    // Early trouble is worse: that is when decisions are made.
+    const at = lasts * random.unit() ** random.pick([1, 2, 4]);
+    schedule.push(...random.pick(kinds)(random, at, devices, lasts));
+  }
+  schedule.sort((a, b) => a.at - b.at);
+  const workers = Array.from({ length: devices }, (_, index) => index + 1).filter(() => random.chance(0.1));
+  if (workers.length === devices) workers.pop();
+  const policy = random.pick(['first-online', 'first-online', 'first-online', 'first-online', 'majority', 'designated']);
+  const eligible = Array.from({ length: devices }, (_, index) => index + 1).filter((one) => !workers.includes(one));
+  return {
+    version: 1,
+    seed,
+    devices,
+    electors: undefined,
+    workers,
+    policy: policy === 'designated' ? `designated: ${random.pick(eligible)}` : policy,
+    refound: random.chance(0.1),
+    spanningTree: random.chance(0.15),
+    heal: true,
+    lasts,
+    schedule,
+  };
+}
+
+/** How a site comes alive: all at once, one by one, or a part of it much later. */
+function powerOn(random: Random, devices: number, lasts: number): readonly Fault[] {
+  const within = random.pick([0, 0.5, 2, 20, lasts]);
+  return Array.from({ length: devices }, (_, index): Fault => {
+    const at = random.chance(0.05) ? random.between(0, lasts) : random.between(0, within);
+    return { at, event: 'power-on', device: index + 1 };
+  });
+}
+

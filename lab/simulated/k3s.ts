@@ -1,0 +1,177 @@
+// k3s on one board, after the model of lab/standin/model.ts: what it takes in time, and what becomes of its disk.
+
+import type { ClusterId, Identity } from '../../firstboot/protocol/terms.ts';
+import type { Place } from '../../formats/roster.ts';
+import { beginningOf, type Disk, emptyDisk, measured, registerNode, resume } from '../standin/model.ts';
+import type { Board } from './board.ts';
+import type { World } from './world.ts';
+
+type Process = 'stopped' | 'starting' | 'running' | 'hung';
+
+export class K3s {
+  disk: Disk = emptyDisk;
+  process: Process = 'stopped';
+  role: 'server' | 'agent' = 'agent';
+  /** Set aside under their ids. */
+  readonly retired: ClusterId[] = [];
+  readonly #world: World;
+  readonly #board: Board;
+  /** Grows with every start and stop: what an earlier process had under way is void. */
+  #run = 0;
+  #joining: ClusterId | undefined;
+
+  constructor(world: World, board: Board) {
+    this.#world = world;
+    this.#board = board;
+  }
+
+  get name(): string {
+    return `n${this.#board.place}`;
+  }
+
+  /** Derived from the device's key and its flash: a re-flashed board has another. */
+  get password(): string {
+    return `${this.#board.index}.${this.#board.flashes}`;
+  }
+
+  storeOf(): ClusterId | undefined {
+    return (this.disk.wal?.cluster ?? this.disk.agentOf) as ClusterId | undefined;
+  }
+
+  /** Is a server of this cluster up here? */
+  serves(cluster: string): boolean {
+    return this.process === 'running' && this.role === 'server' && this.disk.wal?.cluster === cluster;
+  }
+
+  startFounder(identity: Identity, permit: boolean): void {
+    const settings = { clusterInit: permit, server: undefined, token: true };
+    const beginning = beginningOf(this.disk, settings);
+    if (beginning.kind === 'new' && !permit) return; // the unit refuses: no WAL, no permit
+    if (this.process !== 'stopped') return;
+    const run = this.#begin('server');
+    if (beginning.kind === 'resume') {
+      this.#resume(run, beginning.cluster, beginning.member);
+      return;
+    }
+    this.#world.onFounding(this.#board, identity);
+    const { cluster } = identity;
+    this.#after(measured.ping, run, () => {
+      this.#world.clusters.found(identity, this.name, this.password);
+      this.disk = { ...this.disk, wal: { cluster, member: 1 }, ca: identity.ca };
+      this.#after(measured.ready - measured.ping, run, () => this.#ready(cluster));
+    });
+  }
+
+  startMember(role: 'server' | 'agent'): void {
+    if (this.process !== 'stopped') return;
+    const run = this.#begin(role);
+    if (role === 'server' && this.disk.wal !== undefined) {
+      this.#resume(run, this.disk.wal.cluster, this.disk.wal.member);
+    } else if (this.disk.agentOf !== undefined) {
+      const cluster = this.disk.agentOf as ClusterId;
+      this.#after(measured.agentReady, run, () => this.#ready(cluster));
+    }
+  }
+
+  #resume(run: number, id: string, member: number): void {
+    const outcome = resume(this.#world.clusters.get(id), member, (name) => this.#world.serverUp(id, name));
+    if (outcome === 'hangs: permanently removed') this.process = 'hung';
+    else if (outcome === 'serves') this.#after(measured.ready, run, () => this.#ready(id as ClusterId));
+    else this.#after(measured.restart, run, () => this.#resume(run, id, member));
+  }
+
+  #ready(cluster: ClusterId): void {
+    this.process = 'running';
+    this.#board.feed({ kind: 'k3sReady', cluster });
+    this.#world.clusters.changed(cluster);
+  }
+
+  /** Joins as agent through the server at `by`; k3s itself tries until it is stopped. */
+  join(identity: Identity, by: Place): void {
+    const { cluster } = identity;
+    if (this.#joining === cluster && this.process !== 'stopped') return;
+    this.stop();
+    this.#joining = cluster;
+    this.#tryToJoin(this.#begin('agent'), cluster, by);
+  }
+
+  #tryToJoin(run: number, cluster: ClusterId, by: Place): void {
+    const world = this.#world;
+    this.#after(measured.agentReady, run, () => {
+      const server = world.boards.find(
+        (other) =>
+          other.place === by &&
+          other.k3s.serves(cluster) &&
+          world.network.connects(this.#board.index, other.index, world.now),
+      );
+      const again = () => this.#after(measured.restart, run, () => this.#tryToJoin(run, cluster, by));
+      if (server === undefined) return again();
+      // The server's clock is taken over the verified channel before k3s checks certificates.
+      this.#board.wallClock = Math.max(this.#board.wallClock, server.wallClock);
+      const outcome = registerNode(world.clusters.get(cluster), this.name, this.password, false);
+      if ('refused' in outcome) {
+        this.#board.feed({ kind: 'joinRefused', cluster, why: outcome.refused });
+        again();
+        return;
+      }
+      world.clusters.put(outcome.cluster);
+      this.disk = { ...this.disk, agentOf: cluster };
+      this.#ready(cluster);
+    });
+  }
+
+  /** k3s is stopped; then its store is read without kubelet, on loopback. */
+  testEmpty(): void {
+    const cluster = this.storeOf();
+    this.stop();
+    const run = this.#run;
+    this.#after(measured.ready, run, () => {
+      this.#board.feed({
+        kind: 'emptiness',
+        empty: cluster === undefined || !this.#world.clusters.holdsData(cluster, this.#board),
+      });
+    });
+  }
+
+  retire(cluster: ClusterId): void {
+    this.stop();
+    const run = this.#run;
+    this.#after(200, run, () => {
+      if (this.storeOf() === cluster) this.#world.onRetired(this.#board, cluster);
+      this.retired.push(cluster);
+      this.disk = emptyDisk;
+      // The rename may be on disk and the agent not told: a cut here is one of the simulator's favourites.
+      this.#after(20, run, () => this.#board.feed({ kind: 'retired', cluster }));
+    });
+  }
+
+  stop(): void {
+    this.#run += 1;
+    this.process = 'stopped';
+    this.#joining = undefined;
+  }
+
+  killed(): void {
+    this.stop();
+  }
+
+  wiped(): void {
+    this.#world.onWiped(this.#board);
+    this.disk = emptyDisk;
+    this.stop();
+  }
+
+  #begin(role: 'server' | 'agent'): number {
+    this.#run += 1;
+    this.process = 'starting';
+    this.role = role;
+    return this.#run;
+  }
+
+  /** Goes on after a measured time, varied, unless this k3s was stopped meanwhile. */
+  #after(time: number, run: number, then: () => void): void {
+    this.#world.at(this.#world.now + time * this.#world.random.between(0.8, 1.5), () => {
+      if (run === this.#run && this.#board.powered) then();
+    });
+  }
+}

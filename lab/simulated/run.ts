@@ -1,0 +1,49 @@
+// One scenario from power-on to its end: faults, then healing, then the site must have become one cluster.
+import { allCheckers } from './checkers/index.ts';
+import { converged, owed } from './convergence.ts';
+import { arrange } from './people.ts';
+import type { Scenario } from './schedule.ts';
+import { type Violation, World } from './world.ts';
+
+export interface Result {
+  readonly violations: readonly Violation[];
+  /** Seconds from the founder's power-on (or a majority's, where it is asked first) to its start of k3s. */
+  readonly foundedAfter: number | undefined;
+  readonly world: World;
+}
+
+/** Healed sites may need a founder's loss proven (30 min), a second time, and the joins after it. */
+const patience = 2 * 3600_000;
+
+export function run(scenario: Scenario, withTimeline = false): Result {
+  const world = new World(scenario, allCheckers(), withTimeline);
+  arrange(world);
+  world.run(scenario.lasts * 1000);
+  if (scenario.heal && world.violations.length === 0) heal(world);
+  world.onEnded();
+  return { violations: world.violations, foundedAfter: world.foundedAfter, world };
+}
+
+function heal(world: World): void {
+  world.note(undefined, '-- healed: everything has power, disks work, the network carries');
+  world.network.heal(world.now);
+  for (const board of world.boards) {
+    board.disk.full = false;
+    board.disk.sync = 4;
+    board.pausedUntil = 0;
+    if (board.stolen) continue;
+    if (board.powered) {
+      world.network.plug(board.index, world.now);
+      board.feed({ kind: 'carrier', up: true });
+    } else {
+      board.powerOn();
+    }
+  }
+  world.moved = true;
+  const until = world.now + patience;
+  world.run(until, () => converged(world));
+  if (world.violations.length === 0 && !converged(world)) {
+    const debt = owed(world);
+    if (debt !== undefined) world.violate('a connected site becomes one cluster', debt);
+  }
+}

@@ -1,0 +1,80 @@
+// What is done to a simulated site, as data: drawn from a seed, shrunk by fast-check, or written by hand in a file.
+import { z } from 'zod';
+
+const device = z.int().min(1).max(253);
+const seconds = z.number().min(0).max(10_000_000);
+
+/** Devices are named by their place. Times are seconds of virtual time from the start of the run. */
+const fault = z.discriminatedUnion('event', [
+  z.object({ at: seconds, event: z.literal('power-on'), device }),
+  z.object({ at: seconds, event: z.literal('power-off'), device }),
+  /** The agent ends and is started again; k3s runs on. */
+  z.object({ at: seconds, event: z.literal('agent-restart'), device }),
+  z.object({ at: seconds, event: z.literal('pause'), device, for: seconds }),
+  z.object({ at: seconds, event: z.literal('port-down'), device }),
+  z.object({ at: seconds, event: z.literal('port-up'), device }),
+  /** Devices not named are on the first side. */
+  z.object({ at: seconds, event: z.literal('partition'), sides: z.array(z.array(device)) }),
+  z.object({ at: seconds, event: z.literal('join-networks') }),
+  /** What the first sends, the second does not get. */
+  z.object({ at: seconds, event: z.literal('one-way'), device, to: device }),
+  z.object({
+    at: seconds,
+    event: z.literal('network'),
+    loss: z.number().min(0).max(1),
+    delay: seconds.default(0.001),
+  }),
+  z.object({ at: seconds, event: z.literal('disk-full'), device }),
+  z.object({ at: seconds, event: z.literal('disk-works'), device }),
+  z.object({ at: seconds, event: z.literal('disk-slow'), device, sync: seconds }),
+  /** Off, wiped, on again: the same stamp, no memory. */
+  z.object({ at: seconds, event: z.literal('flash'), device }),
+  /** A second board with the same stamp is plugged in. */
+  z.object({ at: seconds, event: z.literal('clone'), device }),
+  /** A person puts data into the cluster that this device is in, on this device. */
+  z.object({ at: seconds, event: z.literal('deploy'), device }),
+  /** The device's wall clock jumps to this second since 1970. */
+  z.object({ at: seconds, event: z.literal('clock'), device, to: z.number() }),
+  /** A newer roster reaches the device; `electors` other than the site's are a mistake that must be refused. */
+  z.object({
+    at: seconds,
+    event: z.literal('roster'),
+    device,
+    epoch: z.int().min(1),
+    deny: z.array(device).default([]),
+    electors: z.array(device).optional(),
+    fork: z.boolean().default(false),
+  }),
+  /** A thief's laptop speaks with this device's key; the device itself is gone. */
+  z.object({ at: seconds, event: z.literal('steal'), device }),
+  /** A stranger replays what was heard on the LAN. */
+  z.object({ at: seconds, event: z.literal('replay'), on: z.boolean() }),
+  z.object({ at: seconds, event: z.literal('resolve'), device }),
+]);
+
+export type Fault = z.output<typeof fault>;
+
+export const scheduleSchema = z.object({
+  version: z.literal(1),
+  seed: z.int().min(0).default(1),
+  devices: z.int().min(1).max(253),
+  /** Places that decide; the first seven by default. */
+  electors: z.array(device).min(1).max(7).optional(),
+  /** Places that may never become servers. */
+  workers: z.array(device).default([]),
+  policy: z
+    .string()
+    .regex(/^(first-online|majority|designated: [1-9]\d*)$/)
+    .default('first-online'),
+  refound: z.boolean().default(false),
+  /** Ports stay silent for 30 s after carrier. */
+  spanningTree: z.boolean().default(false),
+  /** Whether everything is healed at the end and the site must converge. */
+  heal: z.boolean().default(true),
+  /** Seconds that the schedule lasts, before healing. */
+  lasts: seconds.default(120),
+  schedule: z.array(fault),
+});
+
+/** One run, whole. */
+export type Scenario = z.output<typeof scheduleSchema>;

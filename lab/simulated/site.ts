@@ -1,0 +1,56 @@
+// The roster of a simulated site. Its keys are the model's.
+import { createHash } from 'node:crypto';
+import { type Site, siteOf } from '../../firstboot/protocol/site.ts';
+import { mostElectors, place, type Roster, rosterHash } from '../../formats/roster.ts';
+import type { Scenario } from './schedule.ts';
+import { keyOf } from './seals.ts';
+
+interface Edition {
+  readonly epoch: number;
+  readonly deny: readonly number[];
+  readonly electors: readonly number[] | undefined;
+  /** Another roster under the same number. */
+  readonly fork: boolean;
+}
+
+const first: Edition = { epoch: 1, deny: [], electors: undefined, fork: false };
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+const editions = new Map<string, Site>();
+
+/** The site that a scenario's devices know, in one edition of its roster. Kept: thousands of seeds ask for the same. */
+export function siteFor(scenario: Scenario, edition: Edition = first): Site {
+  const { devices, workers, policy, refound } = scenario;
+  const named = JSON.stringify([devices, workers, policy, refound, scenario.electors, edition]);
+  let site = editions.get(named);
+  if (site === undefined) {
+    const roster = rosterFor(scenario, edition);
+    site = siteOf({ roster, hash: rosterHash(roster) }, digest);
+    editions.set(named, site);
+  }
+  return site;
+}
+
+function rosterFor(scenario: Scenario, { epoch, deny, electors, fork }: Edition): Roster {
+  const { devices, workers, policy, refound } = scenario;
+  const indexes = Array.from({ length: devices }, (_, index) => index + 1);
+  const deciding = electors ?? scenario.electors ?? indexes.slice(0, mostElectors);
+  return {
+    site: 'simulated',
+    epoch,
+    previous: epoch === 1 ? null : digest(`${epoch - 1}`),
+    enrolment: 'stamped',
+    policy: policy.replace(/^designated: (\d+)$/, 'designated: n$1'),
+    onFounderLoss: refound ? 'refound' : 'alarm',
+    subnet: fork ? '198.18.1.0/24' : '198.18.0.0/24',
+    places: indexes.map((index) => ({
+      place: place(index),
+      name: `n${index}`,
+      key: keyOf(index),
+      server: !workers.includes(index),
+      class: index % 3,
+      domain: index % 2 === 0 ? 'even' : 'odd',
+      elector: deciding.includes(index),
+    })),
+    denied: deny.map(keyOf),
+  };
+}

@@ -1,0 +1,212 @@
+// A whole simulated site in virtual time. The same scenario and seed give the same run, event for event.
+import type { Alarm } from '../../firstboot/protocol/events.ts';
+import type { Message } from '../../firstboot/protocol/messages.ts';
+import type { TransitionName } from '../../firstboot/protocol/phases.ts';
+import type { Record } from '../../firstboot/protocol/record.ts';
+import type { ClusterId, Dossier, Identity } from '../../firstboot/protocol/terms.ts';
+import { Board, honestDossier } from './board.ts';
+import type { Checker } from './checkers/checker.ts';
+import { Clusters } from './clusters.ts';
+import { Network } from './network.ts';
+import { Queue } from './queue.ts';
+import { Random } from './random.ts';
+import type { Scenario } from './schedule.ts';
+import { siteFor } from './site.ts';
+
+interface Item {
+  readonly board: Board | undefined;
+  readonly life: number;
+  readonly message: Message | undefined;
+  readonly action: (() => void) | undefined;
+}
+
+export interface Violation {
+  readonly promise: string;
+  readonly at: number;
+  readonly what: string;
+}
+
+export class World {
+  /** Milliseconds since the start of the run. */
+  now = 0;
+  readonly scenario: Scenario;
+  readonly random: Random;
+  readonly network: Network;
+  readonly clusters: Clusters;
+  readonly boards: Board[] = [];
+  readonly violations: Violation[] = [];
+  readonly marks = new Map<string, number>();
+  readonly alarms: { readonly board: Board; readonly alarm: Alarm }[] = [];
+  readonly timeline: string[] | undefined;
+  /** Something happened after which the site may have converged. */
+  moved = false;
+  /** What a stranger on the LAN has heard, and whether it is replayed. */
+  readonly tape: Message[] = [];
+  recording = false;
+  /** See `Result.foundedAfter`. */
+  foundedAfter: number | undefined;
+  datagrams = 0;
+  readonly #queue = new Queue<Item>();
+  readonly #checkers: readonly Checker[];
+
+  constructor(scenario: Scenario, checkers: readonly Checker[], withTimeline: boolean) {
+    this.scenario = scenario;
+    this.random = new Random(scenario.seed);
+    this.network = new Network(this.random);
+    this.network.spanningTree = scenario.spanningTree;
+    this.clusters = new Clusters(this);
+    this.#checkers = checkers;
+    this.timeline = withTimeline ? [] : undefined;
+    const site = siteFor(scenario);
+    for (const member of site.members) {
+      if (member !== undefined) this.boards.push(new Board(this, this.boards.length, member.place, site));
+    }
+  }
+
+  /** The board with this place's stamp; of two, the first. */
+  boardAt(place: number): Board | undefined {
+    return this.boards.find((board) => board.place === place);
+  }
+
+  /** Runs until the time, or until `enough` says so. */
+  run(until: number, enough?: () => boolean): void {
+    const queue = this.#queue;
+    while (queue.nextAt() <= until) {
+      this.now = queue.nextAt();
+      const item = queue.pop() as Item;
+      const { board } = item;
+      if (board !== undefined) {
+        if (board.life !== item.life) continue;
+        if (board.pausedUntil > this.now) {
+          queue.push(board.pausedUntil, item);
+          continue;
+        }
+      }
+      if (item.action !== undefined) item.action();
+      else if (item.message !== undefined) board?.receive(item.message);
+      else board?.wake();
+      if (this.violations.length > 0) return;
+      if (this.moved && enough !== undefined) {
+        this.moved = false;
+        if (enough()) return;
+      }
+    }
+    this.now = until;
+  }
+
+  at(time: number, action: () => void): void {
+    this.#queue.push(time, { board: undefined, life: 0, message: undefined, action });
+  }
+
+  /** Later on a board, unless its agent ends before. */
+  later(delay: number, board: Board, action: () => void): void {
+    this.#queue.push(this.now + delay, { board, life: board.life, message: undefined, action });
+  }
+
+  wakeAt(time: number, board: Board): void {
+    this.#queue.push(time, { board, life: board.life, message: undefined, action: undefined });
+  }
+
+  send(from: Board, message: Message): void {
+    for (const checker of this.#checkers) checker.sent?.(this, from, message);
+    if (this.recording && this.tape.length < 500) this.tape.push(message);
+    this.datagrams += 1;
+    this.transmit(from.index, message);
+  }
+
+  transmit(from: number, message: Message): void {
+    const { network, now } = this;
+    for (const board of this.boards) {
+      if (board.index === from || (message.to !== 0 && message.to !== board.place)) continue;
+      if (board.stolen) this.at(now + 5, () => this.onHeardByThief(board, message));
+      if (!board.powered || !network.carries(from, board.index, now)) continue;
+      network.deliver((delay) => {
+        this.#queue.push(now + delay, { board, life: board.life, message, action: undefined });
+      });
+    }
+  }
+
+  /** Hook for people.ts: a thief answers with a stolen key. */
+  onHeardByThief: (thief: Board, message: Message) => void = () => {};
+  /** What a peer hands out over TLS; people.ts makes thieves lie. */
+  dossierFrom: (peer: Board) => Dossier | undefined = honestDossier;
+
+  serverUp(cluster: string, name: string | undefined): boolean {
+    return this.boards.some(
+      (board) =>
+        board.k3s.name === name &&
+        board.powered &&
+        board.k3s.disk.wal?.cluster === cluster &&
+        board.k3s.process !== 'stopped',
+    );
+  }
+
+  mark(board: Board, rule: string): void {
+    this.marks.set(rule, (this.marks.get(rule) ?? 0) + 1);
+    if (this.timeline !== undefined && rule !== 'discovery: copy dropped') this.note(board, rule);
+  }
+
+  note(board: Board | undefined, text: string): void {
+    const who =
+      board === undefined
+        ? ''
+        : `device ${board.place}${board.index >= this.scenario.devices ? ' (clone)' : ''}: `;
+    this.timeline?.push(`${(this.now / 1000).toFixed(3).padStart(10)} s  ${who}${text}`);
+  }
+
+  violate(promise: string, what: string): void {
+    this.violations.push({ promise, at: this.now / 1000, what });
+    this.note(undefined, `VIOLATION of '${promise}': ${what}`);
+  }
+
+  onPersisted(board: Board, record: Record): void {
+    for (const checker of this.#checkers) checker.persisted?.(this, board, record);
+  }
+
+  onEntered(board: Board, transition: TransitionName): void {
+    this.moved = true;
+    this.mark(board, `phase: ${transition}`);
+  }
+
+  onAlarm(board: Board, alarm: Alarm, about: string): void {
+    this.moved = true;
+    this.alarms.push({ board, alarm });
+    this.mark(board, `alarm: ${alarm}`);
+    this.note(board, `alarm ${alarm}: ${about}`);
+  }
+
+  onFounding(board: Board, identity: Identity): void {
+    this.note(board, `starts k3s as founder of ${identity.cluster}`);
+    this.foundedAfter ??= (this.now - this.#foundableSince(board)) / 1000;
+    for (const checker of this.#checkers) checker.founding?.(this, board, identity);
+  }
+
+  /** When all that founding waits for had power: the founder, and a majority of electors where they are asked first. */
+  #foundableSince(founder: Board): number {
+    if (this.scenario.policy === 'first-online') return founder.poweredAt;
+    const { electors, quorum } = founder.stamped;
+    const powered = this.boards
+      .filter((board) => board.powered && electors.includes(board.place))
+      .map((board) => board.poweredAt)
+      .sort((a, b) => a - b);
+    return Math.max(founder.poweredAt, powered[quorum - 1] ?? founder.poweredAt);
+  }
+
+  onRetired(board: Board, cluster: ClusterId): void {
+    this.note(board, `sets ${cluster} aside`);
+    for (const checker of this.#checkers) checker.retired?.(this, board, cluster);
+  }
+
+  /** A person flashed it: what it held is that person's doing. */
+  onWiped(board: Board): void {
+    for (const checker of this.#checkers) checker.wiped?.(this, board);
+  }
+
+  onStarted(): void {
+    for (const checker of this.#checkers) checker.started?.(this);
+  }
+
+  onEnded(): void {
+    for (const checker of this.#checkers) checker.ended?.(this);
+  }
+}
