@@ -1,5 +1,5 @@
 // The registry of profiles. A good one has the profile it becomes beside it, a bad one the exact text that a person sees.
-// After a change of messages: `npx vitest run -u builder/profile`, and read the difference.
+// After a change of messages: `npx vitest run builder/profile -u`, and read the difference.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Failure, type Problem } from '../../formats/errors.ts';
 import { boardNames } from '../boards/boards.ts';
+import type { Place } from './excerpt.ts';
 import { place, valueAt } from './finding.ts';
 import { explainIssues } from './issues.ts';
 import type { Profile } from './profile.ts';
@@ -10,7 +11,7 @@ import { resolveProfile } from './resolve.ts';
 import { makeLook } from './rules/look.ts';
 import { checkRules } from './rules/rules.ts';
 import { profileSchema } from './schema/profile.ts';
-import { type KeyPath, type Place, readSource } from './source.ts';
+import { type KeyPath, readSource } from './source.ts';
 import { decodeProfile } from './text.ts';
 
 export interface LoadedProfile {

@@ -1,4 +1,4 @@
-// The profile that `init` writes. Lines that begin with `#` and no space are keys to uncomment; a test does so.
+// The profile that `init` writes. What stands behind a bare `#` are keys to uncomment; a test does so.
 
 /** Name of the schema file beside a profile. */
 export const schemaFile = 'edgekiln.schema.json';

@@ -128,3 +128,16 @@ export const kept: Rule = (look) => {
     }
   });
 };
+
+/** Removing images must end somewhere below where it starts. */
+export const imageLimits: Rule = (look) => {
+  const [high, low] = [
+    ['limits', 'images', 'high'],
+    ['limits', 'images', 'low'],
+  ] as const;
+  const most = look.has(high) ? look.number(high) : 75;
+  const least = look.has(low) ? look.number(low) : 60;
+  if (most === undefined || least === undefined || least < most) return [];
+  const at = look.has(low) ? low : high;
+  return [{ at, what: `limits.images: low is ${least} and high ${most}`, why: 'low must be less than high' }];
+};

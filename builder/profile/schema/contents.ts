@@ -91,7 +91,9 @@ export const limits = z
         high: percent
           .default(75)
           .describe('Unused images are removed when this much of the data is full, in percent.'),
-        low: percent.default(60).describe('… until this much is.'),
+        low: percent
+          .default(60)
+          .describe('Removing them ends when this much is full, in percent; less than `high`.'),
       })
       .prefault({})
       .describe('Images of containers.'),

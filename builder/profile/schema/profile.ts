@@ -41,7 +41,10 @@ export type Written = z.output<typeof profileSchema>;
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 
-/** The profile's JSON Schema (draft-7), as editors read it. */
+/** The profile's JSON Schema (draft-7), as editors read it. Made once: it takes some milliseconds. */
 export function profileJsonSchema(): JsonSchema {
-  return z.toJSONSchema(profileSchema, { target: 'draft-7', io: 'input' });
+  made ??= z.toJSONSchema(profileSchema, { target: 'draft-7', io: 'input' });
+  return made;
 }
+
+let made: JsonSchema | undefined;
