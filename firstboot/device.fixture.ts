@@ -35,8 +35,8 @@ export const stamp: Stamp = {
   deviceKey: Buffer.alloc(32, 7).toString('base64'),
   disk: {
     bootState: [
-      { start: mebibyte, size: 1024 },
-      { start: mebibyte + 4096, size: 1024 },
+      { start: 10 * mebibyte, size: 1024 },
+      { start: 10 * mebibyte + 4096, size: 1024 },
     ],
     slots: {
       a: { start: 4 * mebibyte, size: slotBytes.length },
@@ -48,7 +48,7 @@ export const stamp: Stamp = {
 
 /** A disk as it was flashed: boot state, stamp, slot A; rubbish in slot B. */
 export function diskBytes(state = flashedState): Buffer {
-  const disk = Buffer.alloc(10 * mebibyte, 0x55);
+  const disk = Buffer.alloc(11 * mebibyte, 0x55);
   const [first] = stamp.disk.bootState;
   encodeBootState(state).copy(disk, first.start);
   Buffer.from(sealStamp(stamp, siteKeys.privateKey)).copy(disk, stampOffset);

@@ -60,3 +60,20 @@ test('a disk that does not carry the stamp is not opened', async () => {
   const other = sealStamp({ ...stamp, place: 2 }, siteKeys.privateKey);
   await expect(openDisk(path, other)).rejects.toThrow('does not carry the stamp of this boot');
 });
+
+test.each([0, 512, 3 * 1024 * 1024 + 1024])('a boot state at byte %d is never written', async (start) => {
+  const { disk, path } = await opened();
+  const wrong = {
+    ...stamp,
+    disk: {
+      ...stamp.disk,
+      bootState: [
+        { start, size: 1024 },
+        { start, size: 1024 },
+      ],
+    },
+  } as const;
+  await expect(readBootState(disk, wrong)).rejects.toThrow('it cannot be');
+  await expect(writeBootState(disk, wrong, flashedState)).rejects.toThrow('it cannot be');
+  expect((await readFile(path)).equals(diskBytes())).toBe(true);
+});

@@ -8,7 +8,7 @@ import {
   decodeBootState,
   encodeBootState,
 } from '../../formats/bootstate.ts';
-import { type Stamp, stampOffset } from '../../formats/stamp.ts';
+import { type Stamp, stampOffset, stampSize } from '../../formats/stamp.ts';
 
 /**
  * Opens the disk for writing, each write down to the medium before it returns (O_SYNC), and makes sure that it is the
@@ -46,8 +46,11 @@ export async function writeBootState(disk: FileHandle, stamp: Stamp, state: Boot
 
 async function copies(disk: FileHandle, stamp: Stamp): Promise<ReturnType<typeof chooseCopy>> {
   const [first, second] = stamp.disk.bootState;
-  for (const { size } of [first, second]) {
-    if (size < bootStateSize) throw new Error(`a copy of the boot state has ${size} bytes: too few`);
+  for (const { start, size } of [first, second]) {
+    // Whoever signed a stamp may have erred; the partition table and the stamp are not for overwriting.
+    if (start < stampOffset + stampSize || size < bootStateSize) {
+      throw new Error(`the stamp says that the boot state is ${size} bytes at byte ${start}: it cannot be`);
+    }
   }
   return chooseCopy([
     decodeBootState(await readBytes(disk, first.start, bootStateSize)),

@@ -111,6 +111,7 @@ test.each([
     },
     'is not one of the slot',
   ],
+  ['a stamp without ranges', { ...filling, mapped: [] }, 'does not say what the slot holds'],
   ['an empty range', { ...filling, mapped: [[512, 512]] as const }, 'is not one of the slot'],
 ])('%s are refused before a byte is written', async (_, bad, why) => {
   const { disk, path } = await opened();

@@ -71,6 +71,7 @@ function refuse({ from, to, mapped }: Filling): void {
   if (from.start < to.start + to.size && to.start < from.start + from.size) {
     throw new Error('the slots overlap');
   }
+  if (mapped.length === 0) throw new Error('the stamp does not say what the slot holds');
   let before = 0;
   for (const [start, end] of mapped) {
     if (!(before <= start && start < end && end <= Math.min(from.size, to.size))) {
