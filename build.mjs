@@ -1,5 +1,5 @@
-// Bundles the two programs: the command line of the build machine and the agent of the device.
-// The agent must be one file: nothing is installed on a device beside it.
+// Bundles the programs: the command line of the build machine, and what goes onto devices as single files:
+// the agent and the stand-in for k3s.
 import { chmodSync } from 'node:fs';
 import { build } from 'esbuild';
 
@@ -16,12 +16,13 @@ const common = {
   },
 };
 
-await build({ ...common, entryPoints: ['builder/cli.ts'], outfile: 'dist/edgekiln.mjs' });
-await build({
-  ...common,
-  entryPoints: ['firstboot/agent.ts'],
-  outfile: 'dist/edgekiln-node.mjs',
-  minify: true,
-});
-chmodSync('dist/edgekiln.mjs', 0o755);
-chmodSync('dist/edgekiln-node.mjs', 0o755);
+const programs = [
+  { entry: 'builder/cli.ts', file: 'dist/edgekiln.mjs', minify: false },
+  { entry: 'firstboot/agent.ts', file: 'dist/edgekiln-node.mjs', minify: true },
+  { entry: 'lab/standin/program.ts', file: 'dist/k3s-stand-in.mjs', minify: true },
+];
+
+for (const { entry, file, minify } of programs) {
+  await build({ ...common, entryPoints: [entry], outfile: file, minify });
+  chmodSync(file, 0o755);
+}

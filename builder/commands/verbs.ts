@@ -9,6 +9,11 @@ export const verbs: readonly Listed[] = [
     load: () => import('./validate.ts'),
   },
   {
+    name: 'build',
+    summary: 'make the flashable images of a site',
+    load: () => import('./build.ts'),
+  },
+  {
     name: 'artifacts',
     summary: 'pin all that a build takes from elsewhere, and fetch it',
     load: () => import('./artifacts.ts'),

@@ -5,8 +5,6 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 
-const recordName = '.edgekiln.json';
-
 interface BuildRecord {
   readonly version: 1;
   readonly key: string;
@@ -17,9 +15,12 @@ interface BuildRecord {
 /** Where results of the last stage are kept instead of the store. One stage has one such folder. */
 export class OutputFolder {
   readonly folder: string;
+  readonly #recordName: string;
 
-  constructor(folder: string) {
+  /** `part` tells apart what several stages put into one folder. */
+  constructor(folder: string, part: string) {
     this.folder = folder;
+    this.#recordName = `.edgekiln-${part}.json`;
   }
 
   /** The folder, if it still holds exactly what the build of this key put there. */
@@ -53,7 +54,7 @@ export class OutputFolder {
       await make(partial);
       const before = await this.#record();
       // From here to the new record the folder counts as nobody's build.
-      await rm(join(this.folder, recordName), { force: true });
+      await rm(join(this.folder, this.#recordName), { force: true });
       const files: Record<string, readonly [number, number]> = {};
       for (const name of (await readdir(partial)).sort()) {
         await rename(join(partial, name), join(this.folder, name));
@@ -64,7 +65,7 @@ export class OutputFolder {
         if (!(name in files)) await rm(join(this.folder, name), { force: true });
       }
       const record: BuildRecord = { version: 1, key, files };
-      await writeFile(join(this.folder, recordName), `${JSON.stringify(record)}\n`);
+      await writeFile(join(this.folder, this.#recordName), `${JSON.stringify(record)}\n`);
     } finally {
       await rm(partial, { recursive: true, force: true });
     }
@@ -81,7 +82,7 @@ export class OutputFolder {
   }
 
   async #record(): Promise<BuildRecord | undefined> {
-    const text = await readFile(join(this.folder, recordName), 'utf8').catch(() => undefined);
+    const text = await readFile(join(this.folder, this.#recordName), 'utf8').catch(() => undefined);
     if (text === undefined) return undefined;
     try {
       const record: unknown = JSON.parse(text);

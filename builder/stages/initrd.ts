@@ -9,6 +9,7 @@ import type { Entry } from '../tree/entry.ts';
 import { openLayers } from '../tree/layer.ts';
 import { type ModuleFile, planModules } from '../tree/modules.ts';
 import { fileEntry } from '../tree/overlay.ts';
+import { readPackaged } from '../tree/packaged.ts';
 import { readEntry } from '../tree/read.ts';
 import { Tree } from '../tree/tree.ts';
 import { kernelVersion } from './tree.ts';
@@ -21,8 +22,8 @@ const schema = z.strictObject({
   epoch: z.int(),
 });
 
-/** The base's folder, and the script `init`. `initrd.cpio` in the result is what the bootloader loads. */
-export const initrd: Stage<z.output<typeof schema>, Readonly<Record<'base' | 'init', string>>> = {
+/** The base's folder, the .deb of busybox-static, and the script `init`. `initrd.cpio` in the result is what the bootloader loads. */
+export const initrd: Stage<z.output<typeof schema>, Readonly<Record<'base' | 'busybox' | 'init', string>>> = {
   name: 'initrd',
   summary: "packs busybox, the board's modules and the start script",
   version: 1,
@@ -51,7 +52,10 @@ export const initrd: Stage<z.output<typeof schema>, Readonly<Record<'base' | 'in
     const archive = new Tree();
     archive.merge([
       fileEntry('init', await readFile(inputs.init), { mode: 0o755, mtime }),
-      fileEntry('bin/busybox', readEntry(base, 'usr/bin/busybox'), { mode: 0o755, mtime }),
+      fileEntry('bin/busybox', await readPackaged(inputs.busybox, 'usr/bin/busybox', workshop.signal), {
+        mode: 0o755,
+        mtime,
+      }),
       fileEntry('etc/board.conf', `disk_preference="${options.diskPreference.join(' ')}"\n`, {
         mode: 0o644,
         mtime,

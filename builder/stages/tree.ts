@@ -50,6 +50,7 @@ export const tree: Stage<TreeOptions, TreeInputs> = {
   schema,
   async run(options, inputs, workshop) {
     const base = openLayers([join(inputs.base, 'base.tar')]);
+    refuseUnfit(base);
     const { site, k3s } = options.agent;
     const overlay = await readOverlay(inputs.overlay, { site, standIn: k3s.standIn }, options.epoch);
     await writeLayer(join(workshop.result, 'tree.tar'), [
@@ -62,6 +63,28 @@ export const tree: Stage<TreeOptions, TreeInputs> = {
     base.close();
   },
 };
+
+/** What the agent and the initrd call on a device. */
+const needed = [
+  'usr/bin/node',
+  'usr/sbin/init',
+  'usr/sbin/e2fsck',
+  'usr/sbin/mke2fs',
+  'usr/sbin/resize2fs',
+  'usr/sbin/sfdisk',
+  'usr/bin/partx',
+];
+
+/** A base from elsewhere may lack what a device cannot do without. */
+function refuseUnfit(base: Tree): void {
+  const lacking = needed.filter((path) => base.get(path) === undefined);
+  if (lacking.length === 0) return;
+  throw new Failure('input', {
+    what: `the base lacks ${lacking.map((path) => `/${path}`).join(', ')}`,
+    why: 'the agent and the start of the system need them',
+    fix: 'put the packages nodejs, systemd-sysv, e2fsprogs, fdisk and util-linux into the base',
+  });
+}
 
 async function programs(inputs: TreeInputs, mtime: number): Promise<Entry[]> {
   return [

@@ -1,0 +1,77 @@
+// Small volumes, and volumes around others.
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Failure } from '../../formats/errors.ts';
+import type { Volume } from './volume.ts';
+
+/** Bytes that are moved at a time. */
+const batch = 4 * 1024 * 1024;
+
+/** Zeros that are really written: what was on the medium before is gone. */
+export function zeros(size: number): Volume {
+  return {
+    size,
+    mapped: [{ start: 0, end: size }],
+    async write(output) {
+      const block = new Uint8Array(Math.min(size, batch));
+      for (let at = 0; at < size; at += block.length) output.write(at, block.subarray(0, size - at));
+    },
+  };
+}
+
+/** A volume that was written to a file before, from there; it has the mapped ranges of the original. */
+export function fileVolume(file: string, { size, mapped }: Pick<Volume, 'size' | 'mapped'>): Volume {
+  return {
+    size,
+    mapped,
+    async write(output) {
+      const descriptor = openSync(file, 'r');
+      const buffer = new Uint8Array(batch);
+      try {
+        for (const { start, end } of mapped) {
+          for (let at = start; at < end; ) {
+            const read = readSync(descriptor, buffer, 0, Math.min(batch, end - at), at);
+            if (read === 0) throw new Failure('io', { what: 'an image is shorter than it was', where: file });
+            output.write(at, buffer.subarray(0, read));
+            at += read;
+            await nextTurn();
+          }
+        }
+      } finally {
+        closeSync(descriptor);
+      }
+    },
+  };
+}
+
+/** A volume that is hashed while it is written; `digest` is that of its mapped ranges (SHA-256, hex) afterwards. */
+export function hashing(volume: Volume): { readonly volume: Volume; digest(): string } {
+  const hash = createHash('sha256');
+  const hashed: Volume = {
+    ...volume,
+    write: (output) =>
+      volume.write({
+        write(at, bytes) {
+          hash.update(bytes);
+          output.write(at, bytes);
+        },
+      }),
+  };
+  return { volume: hashed, digest: () => hash.digest('hex') };
+}
+
+/** A volume that tells of every piece that is written, and stops when it is told to. */
+export function watched(volume: Volume, signal: AbortSignal, wrote: (bytes: number) => void): Volume {
+  return {
+    ...volume,
+    write: (output) =>
+      volume.write({
+        write(at, bytes) {
+          if (signal.aborted) throw new Failure('interrupted', { what: 'interrupted' });
+          output.write(at, bytes);
+          wrote(bytes.length);
+        },
+      }),
+  };
+}

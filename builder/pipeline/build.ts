@@ -1,0 +1,248 @@
+// From a loaded profile to images: the one way of the data, stage after stage.
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { Failure } from '../../formats/errors.ts';
+import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
+import { fetchLocked, lockForBuild } from '../artifacts/locking.ts';
+import { digestOf, type Store } from '../artifacts/store.ts';
+import type { Board } from '../boards/board.ts';
+import { bundled, overlayFolder, version } from '../installation.ts';
+import { Keyring, publicPem } from '../keys/keyring.ts';
+import type { LoadedProfile } from '../profile/load.ts';
+import { base } from '../stages/base.ts';
+import { disk } from '../stages/disk.ts';
+import { initrd } from '../stages/initrd.ts';
+import { slot } from '../stages/slot.ts';
+import { tarball } from '../stages/tarball.ts';
+import { tree } from '../stages/tree.ts';
+import { digestOfOverlay } from '../tree/overlay.ts';
+import { OutputFolder } from './output.ts';
+import { type BoardPlan, planBoards } from './plan.ts';
+import { type Input, type Reporter, Runner, type StageRecord } from './runner.ts';
+
+export interface BuildOptions {
+  readonly store: Store;
+  readonly keysRoot: string;
+  /** Folder that gets one folder a site. */
+  readonly output: string;
+  readonly offline: boolean;
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal;
+  say(line: string): void;
+}
+
+/** One flashable image. */
+export interface BuiltImage {
+  readonly device: string;
+  readonly hostname: string;
+  readonly place: number;
+  readonly board: string;
+  /** Absolute. */
+  readonly file: string;
+}
+
+export interface Built {
+  readonly folder: string;
+  readonly images: readonly BuiltImage[];
+  readonly stages: readonly StageRecord[];
+  /** Folder of the secrets, if this build made the site's. */
+  readonly newKeys: string | undefined;
+  /** The images carry the stand-in instead of k3s. */
+  readonly standIn: boolean;
+}
+
+/** Builds every image of a profile. */
+export async function build(loaded: LoadedProfile, options: BuildOptions): Promise<Built> {
+  const { profile } = loaded;
+  const plans = planBoards(loaded);
+  const lock = await lockForBuild(loaded, options);
+  await fetchAll(loaded, lock, options);
+  const keyring = new Keyring(profile.site.name, options.keysRoot);
+  const { key, made } = await keyring.siteKey();
+  const runner = new Runner({ ...options, store: join(options.store.root, 'results') });
+  const folder = join(options.output, profile.site.name);
+  const images: BuiltImage[] = [];
+  for (const plan of plans) {
+    await buildBoard(plan, { loaded, lock, options, keyring, sitePublicKey: publicPem(key), runner, folder });
+    for (const { name, hostname, place } of plan.devices) {
+      images.push({
+        device: name,
+        hostname,
+        place,
+        board: plan.board.name,
+        file: join(folder, `${hostname}.img`),
+      });
+    }
+  }
+  return {
+    folder,
+    images,
+    stages: runner.records,
+    newKeys: made ? keyring.folder : undefined,
+    standIn: profile.k3s.kind === 'standIn',
+  };
+}
+
+interface Work {
+  readonly loaded: LoadedProfile;
+  readonly lock: Lock;
+  readonly options: BuildOptions;
+  readonly keyring: Keyring;
+  readonly sitePublicKey: string;
+  readonly runner: Runner;
+  readonly folder: string;
+}
+
+/** base → tree → initrd → slot → disk, for the devices of one board. */
+async function buildBoard(plan: BoardPlan, work: Work): Promise<void> {
+  const { board, layout } = plan;
+  const { loaded, runner } = work;
+  const { profile } = loaded;
+  const set = debianSet(work.lock, board);
+  const epoch = epochOf(set);
+  const baseResult = await makeBase(set, work);
+  const k3s = await k3sProgram(loaded);
+  const overlay = overlayFolder('agent');
+  const treeResult = await runner.run(
+    tree,
+    {
+      agent: {
+        version: 1,
+        site: profile.site.name,
+        edgekiln: version,
+        k3s: { version: k3s.version, standIn: profile.k3s.kind === 'standIn' },
+        port: 80,
+      },
+      sitePublicKey: work.sitePublicKey,
+      users: [...profile.users].map((user) => ({ ...user, sshKeys: [...user.sshKeys] })),
+      timezone: profile.system.timezone,
+      locale: profile.system.locale,
+      persist: '',
+      epoch,
+    },
+    {
+      base: baseResult,
+      overlay: { path: overlay, digest: await digestOfOverlay(overlay) },
+      agent: await fileInput(bundled('edgekiln-node.mjs')),
+      k3s: k3s.input,
+    },
+  );
+  const initrdResult = await runner.run(
+    initrd,
+    { modules: [...board.modules], diskPreference: [...board.diskPreference], epoch },
+    {
+      base: baseResult,
+      busybox: await packageInput('busybox-static', set, work),
+      init: await fileInput(join(overlayFolder('initrd'), 'init')),
+    },
+  );
+  const identity = [profile.site.name, board.name] as const;
+  const slotResult = await runner.run(
+    slot,
+    { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments: '', epoch },
+    { base: baseResult, tree: treeResult, initrd: initrdResult },
+  );
+  await runner.run(
+    disk,
+    {
+      site: profile.site.name,
+      layout,
+      identity: [...identity],
+      shimName: board.bootloader.shimName,
+      shimPath: board.bootloader.shim.path,
+      grubName: board.bootloader.grubName,
+      grubPath: board.bootloader.grub.path,
+      arguments: board.arguments,
+      devices: plan.devices.map(({ name, hostname, place }) => ({ name, hostname, place })),
+      epoch,
+    },
+    {
+      base: baseResult,
+      tree: treeResult,
+      slot: slotResult,
+      shim: await packageInput(board.bootloader.shim.package, set, work),
+      grub: await packageInput(board.bootloader.grub.package, set, work),
+      keys: { path: work.keyring.folder, digest: await keysDigest(plan, work) },
+    },
+    new OutputFolder(work.folder, board.name),
+  );
+}
+
+async function makeBase(set: DebianSet, { loaded, options, runner }: Work): Promise<Input> {
+  const { base: source } = loaded.profile;
+  if (source.kind === 'tarball') {
+    const { sha256 } = await digestOf(source.path);
+    if (sha256 !== source.sha256) {
+      throw new Failure('input', {
+        what: `${source.path} is not the file that was meant: its sha256 is ${sha256}`,
+        ...loaded.locate(['base', 'tarball', 'sha256']),
+        fix: 'bring the right file, or write its digest',
+      });
+    }
+    return runner.run(tarball, { sha256 }, { tarball: { path: source.path, digest: sha256 } });
+  }
+  return runner.run(
+    base,
+    {
+      suite: set.suite,
+      architecture: set.architecture,
+      debs: set.install.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
+      documentation: false,
+      sourceDateEpoch: epochOf(set),
+    },
+    { store: { path: options.store.root, digest: '' } },
+  );
+}
+
+/** Fetching is told as a stage is, though its result is the store itself. */
+async function fetchAll(loaded: LoadedProfile, lock: Lock, options: BuildOptions): Promise<void> {
+  const { reporter } = options;
+  const began = performance.now();
+  reporter.started('fetch', 'brings what the lock names into the store');
+  let fetched = false;
+  await fetchLocked(lock, loaded, {
+    ...options,
+    say: (line) => reporter.say('fetch', line),
+    progress: (done, total) => {
+      fetched = true;
+      reporter.progress('fetch', done, total);
+    },
+  });
+  reporter.finished('fetch', { cached: !fetched, milliseconds: performance.now() - began, bytes: undefined });
+}
+
+function debianSet(lock: Lock, board: Board): DebianSet {
+  const set = lock.debian.find((one) => one.architecture === board.architecture);
+  if (set === undefined)
+    throw new Error(`the lock covers the profile and has nothing for ${board.architecture}`);
+  return set;
+}
+
+async function k3sProgram({ profile, locate }: LoadedProfile): Promise<{ input: Input; version: string }> {
+  if (profile.k3s.kind === 'standIn') {
+    return { input: await fileInput(bundled('k3s-stand-in.mjs')), version: 'stand-in' };
+  }
+  throw new Failure('unsupported', {
+    what: 'this version of edgekiln builds with the stand-in only',
+    ...locate(['k3s']),
+    fix: 'write `k3s: {standIn: true}`',
+  });
+}
+
+async function fileInput(path: string): Promise<Input> {
+  return { path, digest: (await digestOf(path)).sha256 };
+}
+
+/** A .deb of the lock that files are taken from. */
+async function packageInput(name: string, set: DebianSet, { options }: Work): Promise<Input> {
+  const deb = [...set.extract, ...set.install].find((one) => one.name === name);
+  if (deb === undefined) throw new Error(`the lock covers the profile and does not name ${name}`);
+  return { path: await options.store.need(deb.sha256, deb.name), digest: deb.sha256 };
+}
+
+/** Stands for the secrets without telling anything of them: made of the public halves. */
+async function keysDigest(plan: BoardPlan, { keyring, sitePublicKey }: Work): Promise<string> {
+  const hash = createHash('sha256').update(sitePublicKey);
+  for (const { name } of plan.devices) hash.update(publicPem(await keyring.deviceKey(name)));
+  return hash.digest('hex');
+}

@@ -1,0 +1,139 @@
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { Failure } from '../../formats/errors.ts';
+import { OutputFolder } from './output.ts';
+import { canonicalJson, resultKey } from './results.ts';
+import { type Finish, type Reporter, Runner } from './runner.ts';
+import type { Stage } from './stage.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'runner-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+let runs = 0;
+const shout: Stage<{ text: string }, { readonly source: string }> = {
+  name: 'shout',
+  summary: 'makes letters large',
+  version: 1,
+  schema: z.strictObject({ text: z.string() }),
+  async run(options, inputs, workshop) {
+    runs++;
+    if (options.text === 'fail') throw new Failure('input', { what: 'as asked' });
+    await writeFile(
+      join(workshop.result, 'out.txt'),
+      (options.text + (await readFile(inputs.source, 'utf8'))).toUpperCase(),
+    );
+  },
+};
+
+function recorder(): Reporter & { ends: Finish[] } {
+  const ends: Finish[] = [];
+  return { ends, started() {}, progress() {}, say() {}, finished: (_, how) => ends.push(how) };
+}
+
+function runnerWith(reporter: Reporter, signal = new AbortController().signal): Runner {
+  return new Runner({ store: join(folder, 'store'), reporter, signal });
+}
+
+async function source(text = 'x') {
+  const path = join(folder, 'source');
+  await writeFile(path, text);
+  return { source: { path, digest: text } };
+}
+
+describe('a runner', () => {
+  it('makes a result once and takes it from the store the next time', async () => {
+    const reporter = recorder();
+    runs = 0;
+    const first = await runnerWith(reporter).run(shout, { text: 'a' }, await source());
+    const second = await runnerWith(reporter).run(shout, { text: 'a' }, await source());
+    expect(second).toEqual(first);
+    expect(await readFile(join(first.path, 'out.txt'), 'utf8')).toBe('AX');
+    expect(runs).toBe(1);
+    expect(reporter.ends.map((end) => end.cached)).toEqual([false, true]);
+  });
+
+  it('makes it anew for another option, input or version of the stage', async () => {
+    const runner = runnerWith(recorder());
+    runs = 0;
+    await runner.run(shout, { text: 'a' }, await source('x'));
+    await runner.run(shout, { text: 'b' }, await source('x'));
+    await runner.run(shout, { text: 'a' }, await source('y'));
+    await runner.run({ ...shout, version: 2 }, { text: 'a' }, await source('x'));
+    expect(runs).toBe(4);
+  });
+
+  it('keeps nothing of a stage that failed', async () => {
+    await expect(runnerWith(recorder()).run(shout, { text: 'fail' }, await source())).rejects.toThrow(
+      'as asked',
+    );
+    expect(await readdir(join(folder, 'store'))).toEqual([]);
+  });
+
+  it('keeps nothing of a stage that was interrupted', async () => {
+    const abort = new AbortController();
+    const slow: typeof shout = {
+      ...shout,
+      async run() {
+        abort.abort();
+      },
+    };
+    const error = await runnerWith(recorder(), abort.signal)
+      .run(slow, { text: 'a' }, await source())
+      .catch((e: unknown) => e);
+    expect(error).toMatchObject({ kind: 'interrupted' });
+    expect(await readdir(join(folder, 'store'))).toEqual([]);
+  });
+});
+
+describe('an output folder', () => {
+  const run = async (text: string) =>
+    runnerWith(recorder()).run(
+      shout,
+      { text },
+      await source(),
+      new OutputFolder(join(folder, 'out'), 'part'),
+    );
+
+  it('is not built again while its files are as they were', async () => {
+    runs = 0;
+    await run('a');
+    await run('a');
+    expect(runs).toBe(1);
+    await utimes(join(folder, 'out', 'out.txt'), 1, 1);
+    await run('a');
+    expect(runs).toBe(2);
+    await rm(join(folder, 'out', 'out.txt'));
+    await run('a');
+    expect(runs).toBe(3);
+  });
+
+  it('loses nothing that it did not make, and what a failed build left is swept', async () => {
+    await run('a');
+    await writeFile(join(folder, 'out', 'notes.txt'), 'mine');
+    await run('fail').catch(() => {});
+    expect(await readFile(join(folder, 'out', 'out.txt'), 'utf8')).toBe('AX');
+    await run('b');
+    expect((await readdir(join(folder, 'out'))).sort()).toEqual([
+      '.edgekiln-part.json',
+      'notes.txt',
+      'out.txt',
+    ]);
+    expect(await readFile(join(folder, 'out', 'out.txt'), 'utf8')).toBe('BX');
+  });
+});
+
+describe('the name of a result', () => {
+  it('does not depend on the order of keys', () => {
+    expect(canonicalJson({ b: 1, a: { d: [1, { z: 1, y: 2 }], c: null } })).toBe(
+      '{"a":{"c":null,"d":[1,{"y":2,"z":1}]},"b":1}',
+    );
+    const identity = { stage: 's', version: 1, options: { a: 1, b: 2 }, inputs: {} };
+    expect(resultKey(identity)).toBe(resultKey({ ...identity, options: { b: 2, a: 1 } }));
+  });
+});

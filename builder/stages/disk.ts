@@ -1,0 +1,167 @@
+// The images: a board's layout with the slot in it, and for each device its stamp.
+
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import { bootStateSize, encodeBootState, flashedState, successor } from '../../formats/bootstate.ts';
+import { type Stamp, sealStamp, stampOffset, stampSize } from '../../formats/stamp.ts';
+import { bootStateFiles, grubScript } from '../bootloaders/grub.ts';
+import { planFat } from '../disk/fat/plan.ts';
+import { planGpt } from '../disk/gpt/plan.ts';
+import { writeToFile } from '../disk/output.ts';
+import type { Volume } from '../disk/volume.ts';
+import { fileVolume, hashing, watched, zeros } from '../disk/volumes.ts';
+import { Keyring, privateSeed, publicPem } from '../keys/keyring.ts';
+import type { Stage } from '../pipeline/stage.ts';
+import { constantUuid, uuidBytes } from '../site/identity.ts';
+import { fileEntry } from '../tree/overlay.ts';
+import { readPackaged } from '../tree/packaged.ts';
+import { Tree } from '../tree/tree.ts';
+import { openSlot, planSlot } from './slot.ts';
+
+const region = z.strictObject({ start: z.int(), size: z.int() });
+const schema = z.strictObject({
+  site: z.string(),
+  layout: z.strictObject({ esp: region, slotA: region, slotB: region, data: region, size: z.int() }),
+  /** Site and board: what the constants of the disk are made of. */
+  identity: z.array(z.string()),
+  shimName: z.string(),
+  /** Path in the package. */
+  shimPath: z.string(),
+  grubName: z.string(),
+  grubPath: z.string(),
+  arguments: z.string(),
+  devices: z.array(z.strictObject({ name: z.string(), hostname: z.string(), place: z.int() })).min(1),
+  epoch: z.int(),
+});
+
+type DiskOptions = z.output<typeof schema>;
+type DiskInputs = Readonly<Record<'base' | 'tree' | 'slot' | 'shim' | 'grub' | 'keys', string>>;
+
+/** Behind the stamp, the initrd notes here that data is being made; flashed as zeros. */
+const noteSize = 4096;
+
+/** `HOSTNAME.img` for each device. `shim` and `grub` are .deb files, `keys` the folder of the site's secrets. */
+export const disk: Stage<DiskOptions, DiskInputs> = {
+  name: 'disk',
+  summary: 'writes the partitioned image of every device',
+  version: 1,
+  schema,
+  async run(options, inputs, workshop) {
+    const slotTree = openSlot(inputs);
+    const esp = await planEsp(options, inputs, workshop.signal);
+    const slot = hashing(
+      planSlot(slotTree, {
+        size: options.layout.slotA.size,
+        identity: [...options.identity, 'a'],
+        epoch: options.epoch,
+      }),
+    );
+    const image = planImage(options, esp.volume, slot.volume);
+    const files = options.devices.map(({ hostname }) => join(workshop.result, `${hostname}.img`));
+    const total = files.length * image.mapped.reduce((sum, { start, end }) => sum + end - start, 0);
+    let done = 0;
+    const telling = (volume: Volume): Volume =>
+      watched(volume, workshop.signal, (bytes) => {
+        done += bytes;
+        workshop.progress(done, total);
+      });
+    const [first = '', ...others] = files;
+    await writeToFile(telling(image), first);
+    slotTree.close();
+    for (const file of others) await writeToFile(telling(fileVolume(first, image)), file);
+    const content = {
+      digest: slot.digest(),
+      mapped: slot.volume.mapped.map(({ start, end }) => [start, end] as const),
+    };
+    await stampAll(options, inputs.keys, files, esp.bootState, content);
+  },
+};
+
+/** The ESP, and where on the disk the two copies of the boot state are. */
+async function planEsp(
+  options: DiskOptions,
+  inputs: DiskInputs,
+  signal: AbortSignal,
+): Promise<{ volume: Volume; bootState: Stamp['disk']['bootState'] }> {
+  const { epoch: mtime, layout } = options;
+  const file = (path: string, content: Uint8Array | string) =>
+    fileEntry(path, content, { mode: 0o644, mtime });
+  const [older, newer] = [flashedState, { ...flashedState, seq: successor(flashedState.seq) }];
+  const tree = new Tree();
+  tree.merge([
+    file(bootStateFiles[0], encodeBootState(newer)),
+    file(bootStateFiles[1], encodeBootState(older)),
+    file('EFI/debian/grub.cfg', grubScript(options.arguments)),
+    file(`EFI/BOOT/${options.shimName}`, await readPackaged(inputs.shim, options.shimPath, signal)),
+    file(`EFI/BOOT/${options.grubName}`, await readPackaged(inputs.grub, options.grubPath, signal)),
+  ]);
+  const fat = planFat(tree, {
+    size: layout.esp.size,
+    label: 'EDGEKILN',
+    serial: uuidBytes(constantUuid('esp', ...options.identity)),
+    time: mtime,
+  });
+  const extent = (path: string) => ({ start: layout.esp.start + fat.startOf(path), size: bootStateSize });
+  const bootState = [extent(bootStateFiles[0]), extent(bootStateFiles[1])] as const;
+  return { volume: fat, bootState };
+}
+
+function planImage(options: DiskOptions, esp: Volume, slot: Volume): Volume {
+  const { layout, identity } = options;
+  const guid = (name: string) => constantUuid('partition', ...identity, name);
+  return planGpt({
+    size: layout.size,
+    diskGuid: constantUuid('disk', ...identity),
+    partitions: [
+      { name: 'esp', type: 'esp', guid: guid('esp'), ...layout.esp, content: esp },
+      { name: 'slot-a', type: 'linux', guid: guid('a'), ...layout.slotA, content: slot },
+      // Slot B is filled on the device; data is made there.
+      { name: 'slot-b', type: 'linux', guid: guid('b'), ...layout.slotB },
+      { name: 'data', type: 'linux', guid: guid('data'), ...layout.data, content: zeros(layout.data.size) },
+    ],
+    extra: [{ at: stampOffset, content: zeros(stampSize + noteSize) }],
+  });
+}
+
+/** Writes each device's stamp into its image. */
+async function stampAll(
+  options: DiskOptions,
+  keysFolder: string,
+  files: readonly string[],
+  bootState: Stamp['disk']['bootState'],
+  content: Stamp['slot'],
+): Promise<void> {
+  const keyring = new Keyring(basename(keysFolder), dirname(keysFolder));
+  const { key } = await keyring.siteKey();
+  const { slotA: a, slotB: b } = options.layout;
+  for (const [index, { name, hostname, place }] of options.devices.entries()) {
+    const deviceKey = await keyring.deviceKey(name);
+    const stamp = sealStamp(
+      {
+        version: 1,
+        site: options.site,
+        device: name,
+        hostname,
+        place,
+        // Another image or another device is another flash: data of the one is foreign to the other.
+        flash: constantUuid('flash', publicPem(key), publicPem(deviceKey), content.digest),
+        deviceKey: privateSeed(deviceKey).toString('base64'),
+        disk: { bootState, slots: { a, b } },
+        slot: content,
+      },
+      key,
+    );
+    writeInPlace(files[index] ?? '', stampOffset, stamp);
+  }
+}
+
+function writeInPlace(file: string, at: number, bytes: Uint8Array): void {
+  const descriptor = openSync(file, 'r+');
+  try {
+    writeSync(descriptor, bytes, 0, bytes.length, at);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
