@@ -25,10 +25,10 @@ export const verb: Verb = {
   examples: ['edgekiln doctor', 'edgekiln doctor --json'],
   register(command, act) {
     command.option('-o, --output <folder>', 'where builds will put their results', 'output').action(
-      act(async (_session, options: { output: string }) => {
+      act(async (session, options: { output: string }) => {
         const checks = [
           checkNode(process.versions.node),
-          ...(await Promise.all(toolNames().map(checkProgram))),
+          ...(await Promise.all(toolNames().map((name) => checkProgram(name, session.signal)))),
           await checkRoom('store', storeFolder()),
           await checkRoom('output', options.output),
           await checkNamespaces(),
@@ -57,11 +57,11 @@ export function checkNode(version: string): Check {
   return { name: 'node', state, detail, purpose: 'this program' };
 }
 
-async function checkProgram(name: ProgramName): Promise<Check> {
+async function checkProgram(name: ProgramName, signal: AbortSignal): Promise<Check> {
   const { purpose, lowest, always, versionArguments } = programOf(name);
   const failing = always === true ? 'bad' : 'lacking';
   try {
-    const { stdout, stderr } = await run(name, versionArguments ?? []);
+    const { stdout, stderr } = await run(name, versionArguments ?? [], { cancelSignal: signal });
     const version = versionIn(`${stdout}\n${stderr}`);
     if (lowest !== undefined && (version === undefined || olderThan(version, lowest))) {
       const detail = `${version ?? 'of unknown version'}, but ${lowest} is the lowest that works`;
@@ -69,7 +69,7 @@ async function checkProgram(name: ProgramName): Promise<Check> {
     }
     return { name, state: 'ok', detail: version ?? 'there', purpose };
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
+    if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
     const absent = error.message === missing([name]).message;
     const detail = absent ? 'not installed' : error.message;
     return { name, state: failing, detail, purpose, install: name };
