@@ -67,7 +67,7 @@ async function refusal(what: Wanted, more: Partial<DownloadOptions> = {}): Promi
   expect(error.kind).toBe('dependency');
   expect(existsSync(store.pathOf(what.sha256))).toBe(false);
   expect(error.problems[0]?.what).toBe('k3s cannot be had');
-  expect(error.problems[0]?.fix).toContain('edgekiln artifacts import DIR');
+  expect(error.problems[0]?.fix).toContain('edgekiln artifacts import PROFILE DIR');
   return (error.problems[0]?.why ?? '').replace(/127\.0\.0\.1:\d+/g, 'HOST');
 }
 

@@ -1,6 +1,6 @@
 // Brings one file, known by its digest, from the first of its mirrors that has it into the store.
 import { createWriteStream } from 'node:fs';
-import { rm, stat } from 'node:fs/promises';
+import { copyFile, rm, stat } from 'node:fs/promises';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -66,7 +66,7 @@ export async function download(wanted: Wanted, options: DownloadOptions): Promis
   throw new Failure('dependency', {
     what: `${wanted.name} cannot be had`,
     why: said.length === 0 ? 'no mirror is known for it' : said.join('\n  '),
-    fix: `check the network and the mirrors and run it again (what has come is kept), or bring the file with sha256 ${wanted.sha256}: edgekiln artifacts import DIR`,
+    fix: `check the network and the mirrors and run it again (what has come is kept), or bring the file with sha256 ${wanted.sha256}: edgekiln artifacts import PROFILE DIR`,
   });
 }
 
@@ -77,6 +77,7 @@ async function fromMirror(
   wanted: Wanted,
   options: DownloadOptions,
 ): Promise<string | undefined> {
+  if (url.startsWith('file:')) return fromFolder(new URL(url), part, wanted, options);
   const patience = options.patience ?? patient;
   const memory: Memory = { validator: undefined };
   let trouble = '';
@@ -90,6 +91,32 @@ async function fromMirror(
     if (!outcome.passing) break;
   }
   return trouble;
+}
+
+/** A mirror may be a folder of this machine. */
+async function fromFolder(
+  url: URL,
+  part: string,
+  wanted: Wanted,
+  { store }: DownloadOptions,
+): Promise<string | undefined> {
+  try {
+    await copyFile(url, part);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return settle(part, wanted, store);
+}
+
+/** Puts a finished part into the store, or throws it away and says why. */
+async function settle(part: string, wanted: Wanted, store: Store): Promise<string | undefined> {
+  const got = await digestOf(part);
+  if (got.sha256 === wanted.sha256) {
+    await store.place(part, got);
+    return undefined;
+  }
+  await rm(part, { force: true });
+  return `it gives another file: sha256 ${got.sha256}, ${got.size} bytes`;
 }
 
 /** What is remembered of a mirror between attempts: the validator its bytes came with (RFC 9110 8.8). */
@@ -119,15 +146,10 @@ async function transfer(
     const trouble = await receive(url, part, had, memory, wanted, options);
     if (trouble !== undefined) return trouble;
   }
-  const got = await digestOf(part);
-  if (got.sha256 === wanted.sha256) {
-    await options.store.place(part, got);
-    return 'whole';
-  }
-  await rm(part, { force: true });
+  const why = await settle(part, wanted, options.store);
+  if (why === undefined) return 'whole';
   // What was there before may be to blame: then this mirror is asked for the whole file.
-  if (had > 0) return { why: 'the parts did not fit together', passing: true };
-  return { why: `it gives another file: sha256 ${got.sha256}, ${got.size} bytes`, passing: false };
+  return had > 0 ? { why: 'the parts did not fit together', passing: true } : { why, passing: false };
 }
 
 /** Appends what the mirror sends to `part`; undefined when it sent all. */
@@ -230,6 +252,6 @@ function offlineFailure(wanted: Wanted, store: Store): Failure {
     what: `${wanted.name} is not in the store`,
     where: store.root,
     why: 'this run is offline',
-    fix: `edgekiln artifacts fetch PROFILE where there is a network, or bring the file with sha256 ${wanted.sha256}: edgekiln artifacts import DIR`,
+    fix: `edgekiln artifacts fetch PROFILE where there is a network, or bring the file with sha256 ${wanted.sha256}: edgekiln artifacts import PROFILE DIR`,
   });
 }

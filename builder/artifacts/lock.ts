@@ -172,20 +172,13 @@ export function uncovered(lock: Lock, requests: readonly DebianRequest[]): strin
   });
 }
 
-/** Refuses a lock that does not cover what the profile asks for. */
-export function refuseUncovered(
-  lock: Lock,
-  requests: readonly DebianRequest[],
-  files: { lock: string; profile: string },
-): void {
-  const changes = uncovered(lock, requests);
-  if (changes.length === 0) return;
-  throw new Failure('input', {
-    what: 'the lock file no longer fits the profile',
-    where: files.lock,
-    why: changes.join('; '),
-    fix: `edgekiln artifacts lock ${files.profile}`,
-  });
+/** The same for files from outside, by their names in the lock. */
+export function uncoveredFiles(lock: Lock, wanted: readonly string[]): string[] {
+  const locked = lock.files.map((file) => file.name);
+  return [
+    ...wanted.filter((name) => !locked.includes(name)).map((name) => `${name} is not locked`),
+    ...locked.filter((name) => !wanted.includes(name)).map((name) => `${name} is no longer wanted`),
+  ];
 }
 
 /** The newest date of the signed indexes, in seconds since 1970: a good SOURCE_DATE_EPOCH. */

@@ -1,27 +1,41 @@
 // From a profile to a lock that covers it, and from a lock to a store that holds it.
+import { Failure } from '../../formats/errors.ts';
 import { findBoard } from '../boards/boards.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Profile } from '../profile/profile.ts';
 import type { Architecture } from './debian/apt.ts';
 import { fetchDebs } from './debian/fetch.ts';
-import { findMirrors } from './debian/mirrors.ts';
+import { findMirrors, type Mirrors } from './debian/mirrors.ts';
 import { defaultPackages } from './debian/packages.ts';
 import { resolveDebian } from './debian/resolve.ts';
+import { download } from './download.ts';
+import { k3sFiles, k3sUrls, pinK3s } from './k3s.ts';
+import { type LocalFile, takeLocal } from './local.ts';
 import {
   type DebianRequest,
+  type DebianSet,
   debianSetOf,
   type Lock,
   lockFileOf,
+  type PinnedFile,
   readLock,
-  refuseUncovered,
   uncovered,
+  uncoveredFiles,
   writeLock,
 } from './lock.ts';
 import type { Store } from './store.ts';
 
-export interface Talk {
+interface Talk {
   readonly signal: AbortSignal;
   say(line: string): void;
+}
+
+export interface LockOptions extends Talk {
+  readonly store: Store;
+  /** Take nothing from the network. */
+  readonly offline: boolean;
+  /** Bytes done, of how many. */
+  readonly progress?: (done: number, total: number) => void;
 }
 
 /** Debian's release that bootloaders and busybox are taken from where the base is not Debian's. */
@@ -55,19 +69,47 @@ export function debianRequestsOf(profile: Profile): DebianRequest[] {
   });
 }
 
+/** Names in the lock of the files that a profile wants from outside. */
+function fileNamesOf({ k3s }: Profile, requests: readonly DebianRequest[]): string[] {
+  if (k3s.kind !== 'release') return [];
+  const files = requests.flatMap(({ architecture }) => Object.values(k3sFiles(k3s.release, architecture)));
+  return sorted(files);
+}
+
+/** Files of this machine that a profile names. */
+function localFilesOf({ k3s, base }: Profile): LocalFile[] {
+  return [
+    ...(k3s.kind === 'file' ? [{ name: 'the k3s binary', path: k3s.path, sha256: k3s.sha256 }] : []),
+    ...(base.kind === 'tarball' ? [{ name: 'the root tarball', path: base.path, sha256: base.sha256 }] : []),
+  ];
+}
+
+/** What a profile asks for that a lock does not answer, in words. */
+function changesTo(lock: Lock, profile: Profile): string[] {
+  const requests = debianRequestsOf(profile);
+  return [...uncovered(lock, requests), ...uncoveredFiles(lock, fileNamesOf(profile, requests))];
+}
+
 /**
  * The lock that a build goes by: that of the file beside the profile, which must cover the profile; made where there
- * is none. Offline, none is made.
+ * is none, which needs a network.
  */
-export async function lockForBuild(loaded: LoadedProfile, talk: Talk): Promise<Lock> {
+export async function lockForBuild(loaded: LoadedProfile, options: LockOptions): Promise<Lock> {
   const file = lockFileOf(loaded.file);
   const lock = await readLock(file);
-  if (lock !== undefined) {
-    refuseUncovered(lock, debianRequestsOf(loaded.profile), { lock: file, profile: loaded.file });
-    return lock;
+  if (lock === undefined) {
+    if (options.offline) throw noLock(file, loaded.file);
+    options.say(`${file}: there is none yet: made now, keep it with the profile`);
+    return (await makeLock(loaded, { ...options, update: false })).lock;
   }
-  talk.say(`${file}: there is none yet: made now, keep it with the profile`);
-  return (await makeLock(loaded, { update: false, ...talk })).lock;
+  const changes = changesTo(lock, loaded.profile);
+  if (changes.length === 0) return lock;
+  throw new Failure('input', {
+    what: 'the lock file no longer fits the profile',
+    where: file,
+    why: changes.join('; '),
+    fix: `edgekiln artifacts lock ${loaded.file}`,
+  });
 }
 
 /** What became of a lock file. */
@@ -79,45 +121,72 @@ export interface LockMade {
 }
 
 /**
- * Brings the lock file beside a profile up to what the profile asks for. Sets that fit are left alone, so that images
+ * Brings the lock file beside a profile up to what the profile asks for. What fits is left alone, so that images
  * change only when somebody wants them to; with `update` everything is chosen anew.
  */
 export async function makeLock(
   loaded: LoadedProfile,
-  options: Talk & { update: boolean },
+  options: LockOptions & { update: boolean },
 ): Promise<LockMade> {
   const file = lockFileOf(loaded.file);
   const { profile } = loaded;
   const old = options.update ? undefined : await readLock(file);
-  const requests = debianRequestsOf(profile);
-  const changes = old === undefined ? ['everything is chosen anew'] : uncovered(old, requests);
+  const changes = old === undefined ? ['everything is chosen anew'] : changesTo(old, profile);
   if (old !== undefined && changes.length === 0) return { file, lock: old, changes };
-  const profileMirror = profile.base.kind === 'debian' ? profile.base.mirror : undefined;
-  const mirrors = await findMirrors(profileMirror);
-  const debian = [];
+  const requests = debianRequestsOf(profile);
+  const debian: DebianSet[] = [];
   for (const request of requests) {
     const kept = old === undefined ? undefined : debianSetOf(old, request);
-    if (kept !== undefined && old !== undefined && uncovered(old, [request]).length === 0) {
-      debian.push(kept);
-      continue;
-    }
-    options.say(`Debian ${request.suite} ${request.architecture}: choosing packages from ${mirrors.debian}`);
-    debian.push(await resolveDebian(request, { mirrors, signal: options.signal }));
+    const fits = old !== undefined && uncovered(old, [request]).length === 0;
+    debian.push(kept !== undefined && fits ? kept : await chooseDebian(request, profile, options));
   }
-  const lock: Lock = { format: 1, debian, files: old?.files ?? [] };
+  const names = fileNamesOf(profile, requests);
+  const files =
+    old !== undefined && uncoveredFiles(old, names).length === 0
+      ? old.files
+      : await pinFiles(profile, requests, options);
+  const lock: Lock = { format: 1, debian, files };
   await writeLock(file, lock);
   return { file, lock, changes };
 }
 
-/** Brings everything a lock names into the store. */
-export async function fetchLocked(
-  lock: Lock,
-  loaded: LoadedProfile,
-  options: Talk & { store: Store; offline: boolean; progress?: (done: number, total: number) => void },
-): Promise<void> {
-  const { base } = loaded.profile;
-  const mirrors = () => findMirrors(base.kind === 'debian' ? base.mirror : undefined);
-  for (const set of lock.debian) await fetchDebs(set, { ...options, mirrors });
+async function chooseDebian(request: DebianRequest, profile: Profile, options: Talk): Promise<DebianSet> {
+  const mirrors = await mirrorsOf(profile);
+  options.say(`Debian ${request.suite} ${request.architecture}: choosing packages from ${mirrors.debian}`);
+  return resolveDebian(request, { mirrors, signal: options.signal });
+}
+
+async function pinFiles(
+  { k3s }: Profile,
+  requests: readonly DebianRequest[],
+  options: LockOptions,
+): Promise<PinnedFile[]> {
+  if (k3s.kind !== 'release') return [];
+  return pinK3s(
+    k3s.release,
+    requests.map(({ architecture }) => architecture),
+    options,
+  );
+}
+
+/** Brings everything a lock names, and the files of this machine that the profile names, into the store. */
+export async function fetchLocked(lock: Lock, loaded: LoadedProfile, options: LockOptions): Promise<void> {
+  const { profile } = loaded;
+  for (const set of lock.debian) await fetchDebs(set, { ...options, mirrors: () => mirrorsOf(profile) });
+  for (const file of lock.files) await download({ ...file, urls: k3sUrls(file.name) }, options);
+  for (const file of localFilesOf(profile)) await takeLocal(file, options.store);
+}
+
+function mirrorsOf({ base }: Profile): Promise<Mirrors> {
+  return findMirrors(base.kind === 'debian' ? base.mirror : undefined);
+}
+
+function noLock(where: string, profile: string): Failure {
+  return new Failure('dependency', {
+    what: 'there is no lock file, and none can be made offline',
+    where,
+    fix: `edgekiln artifacts lock ${profile}, where there is a network`,
+  });
 }
 
 function sorted(names: readonly string[]): string[] {

@@ -68,7 +68,7 @@ export class Store {
       what: `${name} is not in the store`,
       where: this.root,
       why: `no whole file with sha256 ${sha256}`,
-      fix: 'edgekiln artifacts fetch PROFILE, or edgekiln artifacts import DIR',
+      fix: 'edgekiln artifacts fetch PROFILE, or edgekiln artifacts import PROFILE DIR',
     });
   }
 

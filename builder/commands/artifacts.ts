@@ -15,7 +15,13 @@ export const verb: Verb = {
       .action(
         act(async (session, file: string, given: { update?: boolean }) => {
           const loaded = await loadProfile(file);
-          const made = await makeLock(loaded, { ...session, update: given.update === true });
+          const store = new Store();
+          const made = await makeLock(loaded, {
+            ...session,
+            store,
+            offline: false,
+            update: given.update === true,
+          });
           const counts = countsOf(made.lock);
           const how = made.changes.length === 0 ? 'fits the profile as it is' : 'written';
           return {
@@ -31,8 +37,9 @@ export const verb: Verb = {
         act(async (session, file: string) => {
           const loaded = await loadProfile(file);
           const store = new Store();
-          const lock = await lockForBuild(loaded, session);
-          await fetchLocked(lock, loaded, { ...session, store, offline: false });
+          const options = { ...session, store, offline: false };
+          const lock = await lockForBuild(loaded, options);
+          await fetchLocked(lock, loaded, options);
           const counts = countsOf(lock);
           return {
             text: `${store.root}: holds all ${counts.packages} packages and ${counts.files} files, ${mebibytes(counts.bytes)}`,

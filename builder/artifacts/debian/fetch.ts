@@ -83,7 +83,7 @@ function lostProblem(deb: Deb, url: string, errors: readonly string[]): Problem 
       ? 'the mirror no longer has this version'
       : (why?.trim() ?? (errors.join('; ') || 'apt gave no reason')),
     fix: gone
-      ? 'take today’s versions: edgekiln artifacts lock --update PROFILE; or bring the file: edgekiln artifacts import DIR'
+      ? 'take today’s versions: edgekiln artifacts lock --update PROFILE; or bring the file: edgekiln artifacts import PROFILE DIR'
       : 'check the mirror and the network, then run it again: what has come is kept',
   };
 }
@@ -95,7 +95,7 @@ function notInStore(missing: readonly Deb[], store: Store): Failure {
     what: `${missing.length} Debian packages of the lock are not in the store`,
     where: store.root,
     why: `this run is offline; missing: ${names.join(', ')}${more}`,
-    fix: 'edgekiln artifacts fetch PROFILE where there is a network, or edgekiln artifacts import DIR',
+    fix: 'edgekiln artifacts fetch PROFILE where there is a network, or edgekiln artifacts import PROFILE DIR',
   });
 }
 

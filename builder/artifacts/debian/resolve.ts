@@ -10,7 +10,7 @@ import { Apt, type AptOptions, type Said } from './apt.ts';
 import { initrdPackage } from './initrd-package.ts';
 import { type Archive, archives, type Mirrors } from './mirrors.ts';
 
-/** Debian's own keys, from the package debian-archive-keyring. */
+/** Debian's own keys, from the package debian-archive-keyring. A private archive has its own: EDGEKILN_DEBIAN_KEYRING. */
 const debianKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 export interface ResolveOptions extends AptOptions {
@@ -24,7 +24,7 @@ export interface ResolveOptions extends AptOptions {
  * when none is requested. To extract: the requested ones alone. The same indexes give the same set.
  */
 export async function resolveDebian(request: DebianRequest, options: ResolveOptions): Promise<DebianSet> {
-  const keyring = options.keyring ?? debianKeyring;
+  const keyring = options.keyring ?? (process.env['EDGEKILN_DEBIAN_KEYRING'] || debianKeyring);
   if (!existsSync(keyring)) throw noKeyring(keyring);
   const provider = await initrdPackage();
   const sources = (folder: string) =>

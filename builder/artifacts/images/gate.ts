@@ -1,0 +1,92 @@
+// The gate: an image without internet pulls nothing, so all that is wanted must be in an archive.
+import type { Problem } from '../../../formats/errors.ts';
+import type { Architecture } from '../debian/apt.ts';
+import type { ArchivedImage, ImageArchive } from './archive.ts';
+import { parseReference } from './reference.ts';
+import type { WantedImage } from './wanted.ts';
+
+/** Go's word for a Debian architecture, as images carry it. */
+const goArchitecture: Readonly<Record<Architecture, string>> = {
+  amd64: 'amd64',
+  arm64: 'arm64',
+  armhf: 'arm',
+};
+
+/** An archive, and the names of its images that are needed. */
+export interface Kept {
+  readonly archive: ImageArchive;
+  readonly names: readonly string[];
+}
+
+/**
+ * Finds each wanted image in the first archive that has it for the architecture. Either every image is found, or the
+ * problems name those that are not, and who wants them.
+ */
+export function matchImages(
+  wanted: readonly WantedImage[],
+  archives: readonly ImageArchive[],
+  architecture: Architecture,
+): { readonly kept: readonly Kept[]; readonly problems: readonly Problem[] } {
+  const go = goArchitecture[architecture];
+  const kept = archives.map((archive) => ({ archive, names: new Set<string>() }));
+  const problems: Problem[] = [];
+  for (const [name, by] of wantedBy(wanted)) {
+    const found = kept.flatMap(({ archive, names }) => {
+      const image = archive.images.find((one) => one.architectures.includes(go) && answers(one, name));
+      const own = image?.names.find((each) => sameRepository(each, name)) ?? image?.names[0];
+      return own === undefined ? [] : [{ names, own }];
+    })[0];
+    if (found === undefined)
+      problems.push(
+        missing(
+          name,
+          by,
+          archives.flatMap(({ images }) => images),
+          go,
+        ),
+      );
+    else found.names.add(found.own);
+  }
+  return { kept: kept.map(({ archive, names }) => ({ archive, names: [...names].sort() })), problems };
+}
+
+function wantedBy(wanted: readonly WantedImage[]): Map<string, string[]> {
+  const map = new Map<string, string[]>();
+  for (const { name, by } of wanted) map.set(name, [...new Set([...(map.get(name) ?? []), by])]);
+  return map;
+}
+
+/** Whether an image is what a name asks for. A digest is the name's last word: the tag beside it says nothing. */
+function answers(image: ArchivedImage, name: string): boolean {
+  const reference = parseReference(name);
+  if (reference === undefined) return false;
+  if (reference.digest === undefined) return image.names.includes(name);
+  return image.digest === reference.digest && image.names.some((each) => sameRepository(each, name));
+}
+
+function sameRepository(a: string, b: string): boolean {
+  return parseReference(a)?.repository === parseReference(b)?.repository;
+}
+
+function missing(name: string, by: readonly string[], images: readonly ArchivedImage[], go: string): Problem {
+  return {
+    what: `the image ${name} is in no archive`,
+    why: [`wanted by ${by.join(', ')}`, ...nearby(name, images, go)].join('; '),
+    fix: `give an archive that holds it, such as: skopeo copy --override-arch ${go} docker://${name} docker-archive:FILE.tar:${name}`,
+  };
+}
+
+/** What comes close in the archives, in words. */
+function nearby(name: string, images: readonly ArchivedImage[], go: string): string[] {
+  const reference = parseReference(name);
+  if (reference === undefined) return ['the name is not that of an image'];
+  const other = images.find((image) => answers(image, name));
+  if (other !== undefined)
+    return [`it is there for ${other.architectures.join(', ') || 'no whole platform'}, not ${go}`];
+  const names = images.flatMap((image) => image.names).filter((each) => sameRepository(each, name));
+  if (names.length === 0) return [];
+  if (reference.digest !== undefined && names.some((each) => parseReference(each)?.tag === reference.tag)) {
+    return ['it is there by its tag only, and a digest is kept by OCI archives alone'];
+  }
+  return [`the archives have ${[...new Set(names)].sort().join(', ')}`];
+}

@@ -1,0 +1,278 @@
+// Archives, what is in them, what is missing, and what is left of them.
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { indexTar } from '../../tree/tar.ts';
+import { dockerFiles, type FixtureImage, ociFiles, writeTar } from './archive.fixture.ts';
+import { readImageArchive } from './archive.ts';
+import { matchImages } from './gate.ts';
+import { trimArchive } from './trim.ts';
+import { disabledAddons, imagesOfK3s, imagesOfManifest } from './wanted.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'edgekiln-test-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+let count = 0;
+const next = () => join(folder, `${++count}.tar`);
+
+const pause: FixtureImage = {
+  names: ['rancher/mirrored-pause:3.6'],
+  architectures: ['amd64'],
+  layers: ['pause'],
+};
+const shop: FixtureImage = { names: ['shop/web:2'], architectures: ['amd64'], layers: ['common', 'web'] };
+const till: FixtureImage = { names: ['shop/till:1'], architectures: ['amd64'], layers: ['common', 'till'] };
+const both: FixtureImage = {
+  names: ['docker.io/shop/both:1'],
+  architectures: ['amd64', 'arm64'],
+  layers: ['both'],
+};
+const full = (name: string) => `docker.io/${name}`;
+
+const docker = async (...images: FixtureImage[]) =>
+  readImageArchive(await writeTar(next(), dockerFiles(images)));
+const oci = async (...images: FixtureImage[]) =>
+  readImageArchive(await writeTar(next(), ociFiles(images).files));
+const want = (...names: string[]) => names.map((name) => ({ name, by: 'app shop (web.yaml)' }));
+
+describe('reading', () => {
+  test('what docker save makes', async () => {
+    const archive = await docker(pause, shop, till);
+    expect(archive.layout).toBe('docker');
+    expect(archive.images.map(({ names, architectures }) => [names, architectures])).toEqual([
+      [[full('rancher/mirrored-pause:3.6')], ['amd64']],
+      [[full('shop/web:2')], ['amd64']],
+      [[full('shop/till:1')], ['amd64']],
+    ]);
+  });
+
+  test('an OCI layout, with one architecture and with two', async () => {
+    const named = { ...shop, names: ['docker.io/shop/web:2'] };
+    const { files, digests } = ociFiles([named, both]);
+    const archive = readImageArchive(await writeTar(next(), files));
+    expect(archive.layout).toBe('oci');
+    expect(
+      archive.images.map(({ names, digest, architectures }) => [names[0], digest, architectures]),
+    ).toEqual([
+      [full('shop/web:2'), digests[0], ['amd64']],
+      [full('shop/both:1'), digests[1], ['amd64', 'arm64']],
+    ]);
+  });
+
+  test('an OCI layout counts an architecture only when all its parts are there', async () => {
+    const { files } = ociFiles([both]);
+    const cut = files.filter(
+      ([, content]) =>
+        typeof content !== 'string' || !content.includes('"architecture":"arm64","os":"linux","layers"'),
+    );
+    expect(cut.length).toBe(files.length - 1);
+    expect(readImageArchive(await writeTar(next(), cut)).images[0]?.architectures).toEqual(['amd64']);
+  });
+
+  test.each([
+    [
+      'something else',
+      [['readme', 'hello']],
+      'it has neither index.json (OCI layout) nor manifest.json (docker save)',
+    ],
+    ['broken JSON', [['manifest.json', '{']], 'manifest.json is not what the format says'],
+    [
+      'a layer that is not there',
+      [
+        ['manifest.json', '[{"Config":"c","Layers":["l"]}]'],
+        ['c', '{}'],
+      ],
+      'the layer l is not in it',
+    ],
+    ['a list of another kind', [['manifest.json', '{"a":1}']], 'manifest.json is not what the format says'],
+    [
+      'links in a circle',
+      [
+        ['manifest.json', { link: 'a' }],
+        ['a', { link: 'manifest.json' }],
+      ],
+      'it has neither',
+    ],
+  ] as const)('refuses %s', async (_name, files, why) => {
+    const file = await writeTar(next(), files);
+    expect(() => readImageArchive(file)).toThrow(
+      expect.objectContaining({
+        kind: 'input',
+        problems: [expect.objectContaining({ where: file, why: expect.stringContaining(why) })],
+      }),
+    );
+  });
+});
+
+describe('what is wanted', () => {
+  const list = [
+    'docker.io/rancher/klipper-helm:v0.9.8',
+    'docker.io/rancher/klipper-lb:v0.4.13',
+    'docker.io/rancher/local-path-provisioner:v0.0.32',
+    'docker.io/rancher/mirrored-coredns-coredns:1.13.1',
+    'docker.io/rancher/mirrored-library-busybox:1.36.1',
+    'docker.io/rancher/mirrored-library-traefik:3.5.1',
+    'docker.io/rancher/mirrored-metrics-server:v0.8.0',
+    'docker.io/rancher/mirrored-pause:3.6',
+  ].join('\n');
+
+  test('of k3s is its list, less what is switched off', () => {
+    expect(imagesOfK3s(list, 'v1', []).map(({ name }) => name)).toEqual(list.split('\n'));
+    const config = { disable: ['traefik', 'servicelb,metrics-server', 'local-storage'] };
+    expect(disabledAddons(config)).toEqual(['traefik', 'servicelb', 'metrics-server', 'local-storage']);
+    expect(imagesOfK3s(`${list}\n\n# more\n`, 'v1', disabledAddons(config))).toEqual([
+      { name: 'docker.io/rancher/mirrored-coredns-coredns:1.13.1', by: 'k3s v1' },
+      { name: 'docker.io/rancher/mirrored-pause:3.6', by: 'k3s v1' },
+    ]);
+    expect(disabledAddons({})).toEqual([]);
+    expect(disabledAddons({ disable: 'coredns' })).toEqual(['coredns']);
+  });
+
+  test('of manifests is every container of every pod', () => {
+    const text = `
+apiVersion: apps/v1
+kind: Deployment
+spec:
+  template:
+    spec:
+      initContainers: [{ name: a, image: busybox }]
+      containers: [{ name: b, image: "shop/web:2" }, { name: c, image: "shop/web:2" }]
+      volumes: [{ name: v, image: { reference: "shop/data:1" } }]
+---
+apiVersion: batch/v1
+kind: CronJob
+spec: { jobTemplate: { spec: { template: { spec: { containers: [{ image: "quay.io/x/y@sha256:${'0'.repeat(64)}" }] } } } } }
+---
+kind: ConfigMap
+data: { image: not/an/image, containers: none }
+---
+`;
+    expect(imagesOfManifest(text, 'x').map(({ name }) => name)).toEqual([
+      'docker.io/library/busybox:latest',
+      `quay.io/x/y@sha256:${'0'.repeat(64)}`,
+      'docker.io/shop/data:1',
+      'docker.io/shop/web:2',
+    ]);
+  });
+});
+
+describe('the gate', () => {
+  test('lets pass what is there, each image from the first archive that has it', async () => {
+    const archives = [await docker(pause, shop), await docker(shop, till)];
+    const wanted = want(full('shop/web:2'), full('shop/till:1'));
+    const { kept, problems } = matchImages(wanted, archives, 'amd64');
+    expect(problems).toEqual([]);
+    expect(kept.map(({ names }) => names)).toEqual([[full('shop/web:2')], [full('shop/till:1')]]);
+  });
+
+  test('names what is missing, who wants it, and what comes close', async () => {
+    const { digests } = ociFiles([both]);
+    const archives = [await docker(shop), await oci(both)];
+    const wanted = [
+      { name: full('rancher/mirrored-pause:3.6'), by: 'k3s v1.36.4+k3s1' },
+      ...want(full('shop/web:3'), `${full('shop/web:2')}@sha256:${'0'.repeat(64)}`, 'Not An Image'),
+      { name: full('rancher/mirrored-pause:3.6'), by: 'app shop (web.yaml)' },
+      ...want(`${full('shop/both')}@${digests[0]}`),
+    ];
+    const { problems } = matchImages(wanted, archives, 'amd64');
+    expect(problems.map(({ what, why }) => [what, why])).toEqual([
+      [
+        'the image docker.io/rancher/mirrored-pause:3.6 is in no archive',
+        'wanted by k3s v1.36.4+k3s1, app shop (web.yaml)',
+      ],
+      [
+        'the image docker.io/shop/web:3 is in no archive',
+        'wanted by app shop (web.yaml); the archives have docker.io/shop/web:2',
+      ],
+      [
+        `the image docker.io/shop/web:2@sha256:${'0'.repeat(64)} is in no archive`,
+        'wanted by app shop (web.yaml); it is there by its tag only, and a digest is kept by OCI archives alone',
+      ],
+      [
+        'the image Not An Image is in no archive',
+        'wanted by app shop (web.yaml); the name is not that of an image',
+      ],
+    ]);
+    expect(problems[0]?.fix).toContain(
+      'skopeo copy --override-arch amd64 docker://docker.io/rancher/mirrored-pause:3.6',
+    );
+  });
+
+  test('says when an image is there for other boards only', async () => {
+    const archives = [await docker(pause), await oci(both)];
+    const wanted = want(full('rancher/mirrored-pause:3.6'), full('shop/both:1'));
+    expect(matchImages(wanted, archives, 'arm64').problems.map(({ why }) => why)).toEqual([
+      'wanted by app shop (web.yaml); it is there for amd64, not arm64',
+    ]);
+    expect(matchImages(wanted, archives, 'armhf').problems.map(({ why }) => why)).toEqual([
+      'wanted by app shop (web.yaml); it is there for amd64, not arm',
+      'wanted by app shop (web.yaml); it is there for amd64, arm64, not arm',
+    ]);
+  });
+});
+
+describe('trimming', () => {
+  test('of a docker archive leaves the images kept, whole, and shared layers that were links', async () => {
+    const archive = await docker(pause, shop, till);
+    const to = next();
+    await trimArchive(archive, [full('shop/till:1')], to);
+    const left = readImageArchive(to);
+    expect(left.images.map(({ names }) => names)).toEqual([[full('shop/till:1')]]);
+    const layer = left.find(left.images[0]?.files[1] ?? '');
+    expect(
+      layer &&
+        readFileSync(to)
+          .subarray(layer.offset, layer.offset + layer.length)
+          .toString(),
+    ).toBe('common');
+    expect([...indexTar(to)].length).toBe(4);
+  });
+
+  test('of an OCI archive leaves the images kept, with their digests', async () => {
+    const { files, digests } = ociFiles([both, { ...till, names: ['docker.io/shop/till:1'] }]);
+    const to = next();
+    await trimArchive(readImageArchive(await writeTar(next(), files)), [full('shop/both:1')], to);
+    const left = readImageArchive(to);
+    expect(left.images.map(({ names, digest }) => [names[0], digest])).toEqual([
+      [full('shop/both:1'), digests[0]],
+    ]);
+    expect([...indexTar(to)].map(({ path }) => path).filter((path) => !path.startsWith('blobs/'))).toEqual([
+      'oci-layout',
+      'index.json',
+    ]);
+  });
+
+  test('gives the same bytes whatever the order and the rest of the archive', async () => {
+    const [one, two] = [next(), next()];
+    await trimArchive(
+      await oci({ ...till, names: ['docker.io/shop/till:1'] }, both),
+      [full('shop/both:1')],
+      one,
+    );
+    await trimArchive(
+      await oci(both, { ...pause, names: [full('rancher/p:1')] }),
+      [full('shop/both:1')],
+      two,
+    );
+    expect(readFileSync(one).equals(readFileSync(two))).toBe(true);
+    expect([...indexTar(one)].every(({ mtime, uid, gid }) => mtime + uid + gid === 0)).toBe(true);
+  });
+
+  test('refuses an archive whose blobs are damaged', async () => {
+    const { files } = ociFiles([both]);
+    const spoilt = files.map(([path, content]) => [path, content === 'both' ? 'bath' : content] as const);
+    const archive = readImageArchive(await writeTar(next(), spoilt));
+    await expect(trimArchive(archive, [full('shop/both:1')], next())).rejects.toMatchObject({
+      kind: 'input',
+      problems: [{ what: 'an image archive is damaged', where: archive.file }],
+    });
+  });
+
+  test('carries layers larger than a stream’s buffers', async () => {
+    const large = { ...both, layers: ['x'.repeat(5_000_000)] };
+    const to = next();
+    await trimArchive(await oci(large), [full('shop/both:1')], to);
+    expect(statSync(to).size).toBeGreaterThan(5_000_000);
+    expect(readImageArchive(to).images[0]?.architectures).toEqual(['amd64', 'arm64']);
+  });
+});

@@ -1,0 +1,234 @@
+// A profile's way to its lock and a full store, from mirrors on this machine; then without any.
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Failure } from '../../formats/errors.ts';
+import { type LoadedProfile, loadProfile } from '../profile/load.ts';
+import { type Archive, startArchive } from './debian/archive.fixture.ts';
+import { defaultPackages } from './debian/packages.ts';
+import { k3sFiles, parseSums } from './k3s.ts';
+import { fetchLocked, type LockOptions, lockForBuild, makeLock } from './locking.ts';
+import { type Mirror, serve, startMirror } from './mirror.fixture.ts';
+import { Store } from './store.ts';
+
+const release = 'v1.36.4+k3s1';
+const contents: Record<string, Buffer> = {
+  k3s: Buffer.from('the binary'),
+  'k3s-airgap-images-amd64.tar.zst': Buffer.from('the images'),
+};
+const sums = Object.entries(contents)
+  .map(([name, bytes]) => `${digest(bytes)}  ${name}\n`)
+  .join('');
+const published: Record<string, Buffer> = {
+  ...contents,
+  'sha256sum-amd64.txt': Buffer.from(sums),
+  'k3s-images.txt': Buffer.from('docker.io/rancher/mirrored-pause:3.6\n'),
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'edgekiln-test-'));
+const variables = ['EDGEKILN_DEBIAN_MIRROR', 'EDGEKILN_DEBIAN_KEYRING', 'EDGEKILN_K3S_MIRROR'];
+let debian: Archive;
+let k3s: Mirror;
+beforeAll(async () => {
+  const names = [...defaultPackages, 'linux-image-amd64', 'shim-signed', 'grub-efi-amd64-signed', 'htop'];
+  debian = await startArchive({ trixie: names.map((Package) => ({ Package })) });
+  k3s = await startMirror((request, response) => {
+    const path = `/${encodeURIComponent(release)}/`;
+    const found = request.url?.startsWith(path) ? published[request.url.slice(path.length)] : undefined;
+    if (found === undefined) response.writeHead(404).end();
+    else serve(found)(request, response);
+  });
+});
+beforeEach(() => {
+  process.env['EDGEKILN_DEBIAN_MIRROR'] = debian.mirrors.debian;
+  process.env['EDGEKILN_DEBIAN_KEYRING'] = debian.keyring;
+  process.env['EDGEKILN_K3S_MIRROR'] = k3s.url;
+});
+afterAll(async () => {
+  for (const name of variables) delete process.env[name];
+  await debian.stop();
+  await k3s.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+let count = 0;
+/** A profile in a folder of its own. */
+async function profile(
+  more: { packages?: string[]; k3s?: string; folder?: string } = {},
+): Promise<LoadedProfile> {
+  const file = join(more.folder ?? join(folder, String(++count)), 'shop.yaml');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(
+    file,
+    [
+      'apiVersion: edgekiln/v1',
+      'site: { name: shop }',
+      `base: { debian: { packages: [${(more.packages ?? []).join(', ')}] } }`,
+      `k3s: ${more.k3s ?? `{ release: ${release} }`}`,
+      'board: qemu-x86_64',
+      'devices: [{ name: one }]',
+      '',
+    ].join('\n'),
+  );
+  return loadProfile(file);
+}
+
+function options(more: Partial<LockOptions> = {}): LockOptions {
+  const store = new Store(join(folder, `store-${++count}`));
+  return { store, offline: false, signal: new AbortController().signal, say: () => {}, ...more };
+}
+
+async function failure(work: Promise<unknown>): Promise<Failure> {
+  return work.then(
+    () => Promise.reject(new Error('it did not fail')),
+    (error: Failure) => error,
+  );
+}
+
+test('a build without a lock makes one, says so, and fills the store; the next needs no network', async () => {
+  const loaded = await profile();
+  const said: string[] = [];
+  const working = options({ say: (line) => said.push(line) });
+  const lock = await lockForBuild(loaded, working);
+  expect(said[0]).toBe(
+    `${dirname(loaded.file)}/shop.lock.yaml: there is none yet: made now, keep it with the profile`,
+  );
+  expect(lock.files.map((file) => file.name)).toEqual(Object.values(k3sFiles(release, 'amd64')).sort());
+  await fetchLocked(lock, loaded, working);
+
+  process.env['EDGEKILN_DEBIAN_MIRROR'] = 'http://127.0.0.1:1/debian';
+  process.env['EDGEKILN_K3S_MIRROR'] = 'http://127.0.0.1:1';
+  for (const offline of [false, true]) {
+    const again = await lockForBuild(loaded, { ...working, offline });
+    expect(again).toEqual(lock);
+    await fetchLocked(again, loaded, { ...working, offline });
+  }
+});
+
+describe('offline', () => {
+  test('no lock is made', async () => {
+    const loaded = await profile();
+    const { kind, problems } = await failure(lockForBuild(loaded, options({ offline: true })));
+    expect(kind).toBe('dependency');
+    expect(problems[0]).toMatchObject({
+      what: 'there is no lock file, and none can be made offline',
+      fix: `edgekiln artifacts lock ${loaded.file}, where there is a network`,
+    });
+  });
+
+  test('an empty store is not enough', async () => {
+    const loaded = await profile();
+    const lock = await lockForBuild(loaded, options());
+    const { kind, problems } = await failure(
+      fetchLocked({ ...lock, debian: [] }, loaded, options({ offline: true })),
+    );
+    expect(kind).toBe('dependency');
+    expect(problems[0]).toMatchObject({
+      what: `k3s/${release}/k3s is not in the store`,
+      why: 'this run is offline',
+    });
+  });
+});
+
+describe('a changed profile', () => {
+  test('is not built by a lock that does not fit it', async () => {
+    const before = await profile();
+    await lockForBuild(before, options());
+    const loaded = await profile({
+      packages: ['htop'],
+      k3s: '{ standIn: true }',
+      folder: dirname(before.file),
+    });
+    const { kind, problems } = await failure(lockForBuild(loaded, options()));
+    expect(kind).toBe('input');
+    expect(problems[0]).toMatchObject({
+      what: 'the lock file no longer fits the profile',
+      fix: `edgekiln artifacts lock ${loaded.file}`,
+    });
+    expect(problems[0]?.why).toMatch(/^trixie amd64: install now has htop; k3s\/.* is no longer wanted;/);
+  });
+
+  test('leaves in the lock what still fits', async () => {
+    const before = await profile();
+    const { lock } = await makeLock(before, { ...options(), update: false });
+    const loaded = await profile({ packages: ['htop'], folder: dirname(before.file) });
+    const asked = k3s.asked.length;
+    const made = await makeLock(loaded, { ...options(), update: false });
+    expect(made.changes).toEqual(['trixie amd64: install now has htop']);
+    expect(made.lock.files).toEqual(lock.files);
+    expect(made.lock.debian[0]?.install.map(({ name }) => name)).toContain('htop');
+    expect(k3s.asked.length).toBe(asked);
+    expect((await makeLock(loaded, { ...options(), update: false })).changes).toEqual([]);
+    expect((await makeLock(loaded, { ...options(), update: true })).lock).toEqual(made.lock);
+    expect(k3s.asked.length).toBeGreaterThan(asked);
+  });
+});
+
+describe('k3s', () => {
+  test('from a folder with the layout of the releases', async () => {
+    const mirror = join(folder, 'stick');
+    mkdirSync(join(mirror, release), { recursive: true });
+    for (const [name, bytes] of Object.entries(published)) writeFileSync(join(mirror, release, name), bytes);
+    process.env['EDGEKILN_K3S_MIRROR'] = mirror.replace(/\+/g, '+');
+    const working = options();
+    const { lock } = await makeLock(await profile(), { ...working, update: false });
+    const binary = lock.files.find((file) => file.name.endsWith('/k3s'));
+    if (binary === undefined) throw new Error('no binary');
+    expect(readFileSync(await working.store.need(binary.sha256, 'k3s'), 'utf8')).toBe('the binary');
+  });
+
+  test('whose binary is not the published one is refused', async () => {
+    published['k3s'] = Buffer.from('another one');
+    const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
+    published['k3s'] = contents['k3s'] ?? Buffer.alloc(0);
+    expect(kind).toBe('dependency');
+    expect(problems[0]?.what).toBe(`k3s/${release}/k3s cannot be had`);
+    expect(problems[0]?.why).toContain(`it gives another file: sha256 ${digest(Buffer.from('another one'))}`);
+  });
+
+  test('that nobody has is a failure that says where it was looked for', async () => {
+    const loaded = await profile({ k3s: '{ release: v1.0.0+k3s1 }' });
+    const { kind, problems } = await failure(makeLock(loaded, { ...options(), update: false }));
+    expect(kind).toBe('dependency');
+    expect(problems[0]?.what).toBe('k3s/v1.0.0+k3s1/sha256sum-amd64.txt cannot be had');
+    expect(problems[0]?.why).toContain('/v1.0.0%2Bk3s1/sha256sum-amd64.txt: ');
+    expect(problems[0]?.why).toContain('404');
+  });
+
+  test('that publishes no digest for a file is refused', async () => {
+    const kept = published['sha256sum-amd64.txt'];
+    published['sha256sum-amd64.txt'] = Buffer.from('<html>');
+    const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
+    published['sha256sum-amd64.txt'] = kept ?? Buffer.alloc(0);
+    expect(kind).toBe('dependency');
+    expect(problems[0]?.what).toBe('k3s has no published digest');
+  });
+
+  test('of one’s own is taken by its digest, or refused', async () => {
+    const here = join(folder, 'own');
+    mkdirSync(here);
+    writeFileSync(join(here, 'own-k3s'), 'my own');
+    const sha256 = digest(Buffer.from('my own'));
+    const good = await profile({ k3s: `{ file: own-k3s, sha256: ${sha256} }`, folder: here });
+    const working = options();
+    const lock = await lockForBuild(good, working);
+    expect(lock.files).toEqual([]);
+    await fetchLocked(lock, good, working);
+    const bad = await profile({ k3s: `{ file: own-k3s, sha256: ${'a'.repeat(64)} }`, folder: here });
+    const { kind, problems } = await failure(fetchLocked({ ...lock, debian: [] }, bad, working));
+    expect(kind).toBe('input');
+    expect(problems[0]?.what).toBe('the k3s binary is not the file that the profile names');
+  });
+});
+
+test('sums are read in the forms that sha256sum writes', () => {
+  const hex = 'ab'.repeat(32);
+  const read = parseSums(`${hex}  k3s\n${hex} *dist/k3s-arm64\nnot a sum\n${hex.toUpperCase()}  upper\n`);
+  expect([...read.keys()]).toEqual(['k3s', 'k3s-arm64']);
+});
+
+function digest(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
