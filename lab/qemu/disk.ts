@@ -3,7 +3,11 @@ import { link, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { run } from '../../formats/programs.ts';
+import type { Random } from '../switch/random.ts';
 import { quoted } from './arguments.ts';
+import { openMedium } from './nbd/medium.ts';
+import { serveNbd } from './nbd/server.ts';
+import { type Lost, openWriteCache } from './nbd/write-cache.ts';
 
 /** 8 GiB, as a small card. */
 export const defaultDiskSize = 8 * 1024 ** 3;
@@ -11,8 +15,8 @@ export const defaultDiskSize = 8 * 1024 ** 3;
 export interface Disk {
   /** For `-blockdev`. */
   readonly blockdev: string;
-  /** The power went: what the disk does to writes it had not been told to keep. */
-  powerCut(): Promise<void>;
+  /** The power went: gives what became of writes that were not flushed, where the disk knows. */
+  powerCut(): Promise<Lost | undefined>;
   close(): Promise<void>;
 }
 
@@ -41,7 +45,33 @@ export async function overlayDisk(image: string, directory: string, wished?: num
   await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', under, file, String(size)]);
   return {
     blockdev: `driver=qcow2,node-name=disk,discard=unmap,file.driver=file,file.filename=${quoted(file)}`,
-    powerCut: async () => {},
+    powerCut: async () => undefined,
     close: async () => {},
+  };
+}
+
+/**
+ * A disk with a volatile write cache, served over NBD at `socket`. After a power cut each write that was not flushed is
+ * there with the chance `survival`, and one of them in part: what a file system and a database must live with.
+ */
+export async function volatileDisk(
+  image: string,
+  directory: string,
+  options: { socket: string; survival: number; random: Random; size?: number | undefined },
+): Promise<Disk> {
+  const size = await diskSize(image, options.size);
+  const medium = openMedium(image, join(directory, 'disk.changes'), size);
+  const cache = openWriteCache(medium);
+  const server = await serveNbd(options.socket, size, cache);
+  return {
+    blockdev: `driver=nbd,node-name=disk,discard=unmap,server.type=unix,server.path=${quoted(options.socket)}`,
+    async powerCut() {
+      server.disconnect();
+      return cache.cut(options.survival, options.random);
+    },
+    async close() {
+      await server.close();
+      medium.close();
+    },
   };
 }

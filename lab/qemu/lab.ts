@@ -3,15 +3,16 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSwitch, type Switch } from '../switch/ports.ts';
+import { seeded } from '../switch/random.ts';
 import { macOf } from './arguments.ts';
-import { overlayDisk } from './disk.ts';
+import { overlayDisk, volatileDisk } from './disk.ts';
 import { type Forwards, type Gateway, openGateway } from './gateway.ts';
 import { type Machine, startMachine } from './machine.ts';
 import type { LabPlan, Place } from './plan.ts';
 
 /**
  * The site is part of every machine's Ethernet address; logs and disks go to the directory, which is made; the seed is
- * that of the switch's faults; with `internet` there is a router with DHCP and a way out, without it neither.
+ * that of faults and power cuts; with `internet` there is a router with DHCP and a way out, without it neither.
  */
 export type LabOptions = Pick<LabPlan, 'site' | 'directory' | 'seed' | 'internet'>;
 
@@ -34,6 +35,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const sockets = mkdtempSync(join(tmpdir().length > 40 ? '/tmp' : tmpdir(), 'edgekiln-'));
   const lan = openSwitch(sockets, options.seed === undefined ? {} : { seed: options.seed });
   const gateway = await openGateway(lan, sockets, { internet: options.internet ?? false });
+  const random = seeded(options.seed ?? 1);
   const machines = new Map<string, Machine>();
   return {
     lan,
@@ -45,7 +47,12 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const port = place.silence === undefined ? {} : { silence: place.silence };
       const socket = await lan.addPort(place.name, port);
-      const disk = await overlayDisk(place.image, directory, place.disk);
+      const { image, survival, disk: size } = place;
+      const nbd = join(sockets, `${place.name}.nbd`);
+      const disk =
+        survival === undefined
+          ? await overlayDisk(image, directory, size)
+          : await volatileDisk(image, directory, { socket: nbd, survival, random, size });
       const machine = await startMachine({
         ...place,
         disk,

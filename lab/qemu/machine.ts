@@ -8,6 +8,7 @@ import { type Hardware, qemuCommand, type Wiring } from './arguments.ts';
 import { type Console, openConsole } from './console.ts';
 import type { Disk } from './disk.ts';
 import { findOvmf, findUboot } from './firmware.ts';
+import type { Lost } from './nbd/write-cache.ts';
 import { openQmp } from './qmp.ts';
 
 export interface MachineOptions extends Hardware {
@@ -27,8 +28,8 @@ export interface Machine {
   readonly log: string;
   /** The process, while it is powered. */
   pid(): number | undefined;
-  /** Pulls the plug: the process dies at once, and the disk loses what a real one would. */
-  powerCut(): Promise<void>;
+  /** Pulls the plug: the process dies at once, and the disk loses what it was not told to keep; see `Disk`. */
+  powerCut(): Promise<Lost | undefined>;
   powerOn(): Promise<void>;
   /** The reset button. */
   reset(): Promise<void>;
@@ -71,11 +72,11 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     const ending = await Promise.race([ready, ended]);
     if (ending !== undefined) throw notStarted(name, program, ending);
   };
-  const powerCut = async (): Promise<void> => {
+  const powerCut = async (): Promise<Lost | undefined> => {
     const process = running;
     process?.kill('SIGKILL');
     await process?.ended;
-    await disk.powerCut();
+    return disk.powerCut();
   };
   const stop = async (): Promise<void> => {
     const process = running;

@@ -9,6 +9,8 @@ const placeSchema = z.strictObject({
   image: z.string(),
   /** Bytes. */
   disk: z.int().positive().optional(),
+  /** Chance that a write survives a power cut that was not flushed: 0 to 1. Not given: a plain disk, see disk.ts. */
+  survival: z.number().min(0).max(1).optional(),
   /** MiB. */
   memory: z.int().min(64).optional(),
   cpus: z.int().min(1).max(64).optional(),

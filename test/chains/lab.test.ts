@@ -24,7 +24,10 @@ describe.skipIf(guest === undefined)('two machines on a switch', () => {
     truncateSync(image, 1024 * 1024);
     lab = await openLab({ site: 'test', directory: join(directory, 'lab') });
     const place = { board: 'qemu-x86_64', image, memory: 256, extra: guest } as const;
-    [n1, n2] = await Promise.all([lab.add({ ...place, name: 'n1' }), lab.add({ ...place, name: 'n2' })]);
+    [n1, n2] = await Promise.all([
+      lab.add({ ...place, name: 'n1' }),
+      lab.add({ ...place, name: 'n2', survival: 0 }),
+    ]);
     await Promise.all([n1.console.waitFor(prompt, 60_000), n2.console.waitFor(prompt, 60_000)]);
   }, 90_000);
 
@@ -82,13 +85,25 @@ describe.skipIf(guest === undefined)('two machines on a switch', () => {
     await type(n2, 'ip route add default via 198.18.5.254; ping -c 1 -W 2 192.0.2.1', /\b0 packets received/);
   });
 
-  it('cuts the power and puts it back, resets, and speaks QMP', async () => {
+  it('cuts the power and puts it back, and the disk has what was flushed but not the rest', async () => {
+    await type(n2, 'printf flushed | dd of=/dev/vda conv=fsync; echo done', /^done/m);
+    await type(
+      n2,
+      'printf %-512s unflushed | dd of=/dev/vda bs=512 seek=1 oflag=direct; echo done',
+      /^done/m,
+    );
+    await type(n2, 'dd if=/dev/vda bs=512 skip=1 count=1 iflag=direct | head -c 9', /^unflushed/m);
     const before = n2.pid();
-    await n2.powerCut();
+    expect(await n2.powerCut()).toEqual({ lost: 1, kept: 0, torn: 0 });
     expect(n2.pid()).toBeUndefined();
     expect(() => process.kill(before ?? 0, 0)).toThrow('ESRCH');
     await n2.powerOn();
     await n2.console.waitFor(prompt, 60_000);
+    await type(n2, 'head -c 7 /dev/vda; echo', /^flushed/m);
+    await type(n2, 'head -c 1024 /dev/vda | tail -c 512 | tr -d "\\0" | wc -c', /^0/m);
+  }, 120_000);
+
+  it('resets, powers down by itself, and speaks QMP', async () => {
     expect(await n2.qmp('query-status')).toMatchObject({ status: 'running' });
     await n2.reset();
     await n2.console.waitFor(prompt, 60_000);
