@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -234,7 +234,7 @@ describe('files', () => {
     });
   });
 
-  it('takes paths in a profile from its folder, and freezes all of it', async () => {
+  it('takes paths in a profile from its folder, where the files must be, and freezes all of it', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'edgekiln-'));
     try {
       const file = join(folder, 'p.yaml');
@@ -244,6 +244,15 @@ describe('files', () => {
           .replace('board-a', 'qemu-x86_64')
           .replace('{standIn: true}', `{file: bin/k3s, sha256: "${'0'.repeat(64)}"}`),
       );
+      await expect(loadProfile(file)).rejects.toMatchObject({
+        problems: [{ what: `k3s.file: there is no ${join(folder, 'bin/k3s')}`, where: `${file}:4:13` }],
+      });
+      mkdirSync(join(folder, 'bin/k3s'), { recursive: true });
+      await expect(loadProfile(file)).rejects.toMatchObject({
+        problems: [{ what: `k3s.file: ${join(folder, 'bin/k3s')} is a folder, not a file` }],
+      });
+      rmSync(join(folder, 'bin/k3s'), { recursive: true });
+      writeFileSync(join(folder, 'bin/k3s'), '');
       const { profile } = await loadProfile(file);
       expect(profile.k3s).toMatchObject({ kind: 'file', path: join(folder, 'bin/k3s') });
       expect(Object.isFrozen(profile.devices[0]?.labels)).toBe(true);

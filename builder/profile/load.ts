@@ -1,17 +1,18 @@
 // A profile from its file: read, checked whole, completed. Only `loadProfile` touches the disk.
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Failure, type Problem } from '../../formats/errors.ts';
 import { boardNames } from '../boards/boards.ts';
 import type { Place } from './excerpt.ts';
-import { place, valueAt } from './finding.ts';
+import { type Finding, place, printPath, valueAt } from './finding.ts';
 import { explainIssues } from './issues.ts';
 import type { Profile } from './profile.ts';
 import { resolveProfile } from './resolve.ts';
+import { type NamedPath, namedPaths } from './rules/contents.ts';
 import { makeLook } from './rules/look.ts';
 import { checkRules } from './rules/rules.ts';
-import { profileSchema } from './schema/profile.ts';
-import { type KeyPath, readSource } from './source.ts';
+import { profileSchema, type Written } from './schema/profile.ts';
+import { type KeyPath, readSource, type Source } from './source.ts';
 import { decodeProfile } from './text.ts';
 
 export interface LoadedProfile {
@@ -26,17 +27,38 @@ export interface LoadedProfile {
   locate(path: KeyPath): Place;
 }
 
-/** Loads a profile. Throws a `Failure` of kind input with every problem found, or of kind io. */
+/**
+ * Loads a profile; the files it names must be there. Throws a `Failure` of kind input with every problem found, or of
+ * kind io where the profile cannot be read.
+ */
 export async function loadProfile(file: string): Promise<LoadedProfile> {
-  return parseProfile(await readProfile(file), file);
+  const examined = examine(await readProfile(file), file, boardNames());
+  return conclude(examined, await missingFiles(examined.paths));
 }
 
-/** The same from bytes already read; `file` is what problems call it, `boards` the names of the boards there are. */
+/** The same from bytes already read, without a look at the files it names. `file` is what problems call it. */
 export function parseProfile(
   bytes: Uint8Array,
   file: string,
   boards: readonly string[] = boardNames(),
 ): LoadedProfile {
+  return conclude(examine(bytes, file, boards), []);
+}
+
+/** A profile with all that was found about it. */
+interface Examined {
+  readonly file: string;
+  readonly folder: string;
+  readonly source: Source;
+  /** Problems that have their place already. */
+  readonly problems: readonly Problem[];
+  readonly findings: readonly Finding[];
+  readonly paths: readonly NamedPath[];
+  /** There where the schema had nothing against it. */
+  readonly written: Written | undefined;
+}
+
+function examine(bytes: Uint8Array, file: string, boards: readonly string[]): Examined {
   const text = decodeProfile(bytes, file);
   if (typeof text !== 'string') throw new Failure('input', text);
   const { source, problems } = readSource(text, file);
@@ -45,18 +67,32 @@ export function parseProfile(
   const folder = dirname(resolve(file));
   const checked = profileSchema.safeParse(source.value);
   const issues = checked.error?.issues ?? [];
-  const wrong = issues.map((issue) =>
-    issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step)),
-  );
-  const findings = [
-    ...explainIssues(issues, source),
-    ...checkRules(makeLook(source.value, wrong, { folder, boards })),
-  ];
-  const all: readonly Problem[] = [...problems, ...place(findings, source)];
-  if (all.length > 0) throw new Failure('input', all);
-  if (checked.data === undefined) throw new Error('the schema refused the profile without an issue');
+  const wrong = issues.map((issue) => issue.path.filter((step) => typeof step !== 'symbol'));
+  const look = makeLook(source.value, wrong, { folder, boards });
+  const findings = [...explainIssues(issues, source), ...checkRules(look)];
+  return { file, folder, source, problems, findings, paths: namedPaths(look), written: checked.data };
+}
 
-  return { profile: resolveProfile(checked.data, folder), file, folder, locate: source.locate };
+function conclude(examined: Examined, further: readonly Finding[]): LoadedProfile {
+  const { file, folder, source, written } = examined;
+  const problems = [...examined.problems, ...place([...examined.findings, ...further], source)];
+  if (problems.length > 0) throw new Failure('input', problems);
+  if (written === undefined) throw new Error('the schema refused the profile without an issue');
+  return { profile: resolveProfile(written, folder), file, folder, locate: source.locate };
+}
+
+/** Files that a profile names and that are not there. */
+async function missingFiles(paths: readonly NamedPath[]): Promise<Finding[]> {
+  const found = await Promise.all(
+    paths.map(async ({ at, path, folder }): Promise<Finding[]> => {
+      const stats = await stat(path).catch(() => undefined);
+      const name = printPath(at);
+      if (stats === undefined) return [{ at, what: `${name}: there is no ${path}` }];
+      if (stats.isDirectory() && !folder) return [{ at, what: `${name}: ${path} is a folder, not a file` }];
+      return [];
+    }),
+  );
+  return found.flat();
 }
 
 async function readProfile(file: string): Promise<Uint8Array> {
@@ -65,18 +101,12 @@ async function readProfile(file: string): Promise<Uint8Array> {
   } catch (error) {
     const code = valueAt(error, ['code']);
     if (code === 'ENOENT') {
-      throw new Failure(
-        'input',
-        { what: 'no such file', where: file, fix: `write one to start from: edgekiln init` },
-        error,
-      );
+      const fix = 'write one to start from: edgekiln init';
+      throw new Failure('input', { what: 'no such file', where: file, fix }, error);
     }
     if (code === 'EISDIR') {
-      throw new Failure(
-        'input',
-        { what: 'a folder, not a profile', where: file, fix: 'name the .yaml file in it' },
-        error,
-      );
+      const fix = 'name the .yaml file in it';
+      throw new Failure('input', { what: 'a folder, not a profile', where: file, fix }, error);
     }
     const why = error instanceof Error ? error.message : String(error);
     throw new Failure('io', { what: 'cannot be read', where: file, why }, error);

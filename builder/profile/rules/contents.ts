@@ -18,21 +18,39 @@ export const pathKeys: readonly (readonly string[])[] = [
   ['apps', '*', 'images', '*'],
 ];
 
-/** A path leads out of the profile's folder only into folders that the profile names. */
-export const pathsStay: Rule = (look) => {
-  const folders = [
-    look.folder,
-    ...look.items(['folders']).map((at) => resolve(look.folder, look.text(at) ?? '.')),
-  ];
+/** A path of the build machine that a profile names. */
+export interface NamedPath {
+  readonly at: KeyPath;
+  /** As it is written, and absolute. */
+  readonly text: string;
+  readonly path: string;
+  /** Whether it may be a folder. */
+  readonly folder: boolean;
+}
+
+/** All that are right in themselves. */
+export function namedPaths(look: Look): NamedPath[] {
   return pathKeys
     .flatMap((pattern) => expand(look, pattern))
-    .flatMap((at): Finding[] => {
+    .flatMap((at): NamedPath[] => {
       const text = look.text(at);
-      if (text === undefined || folders.some((folder) => inside(folder, resolve(look.folder, text))))
-        return [];
+      if (text === undefined) return [];
+      return [
+        { at, text, path: resolve(look.folder, text), folder: at.at(-2) === 'chart' && at.at(-1) === 'path' },
+      ];
+    });
+}
+
+/** A path leads out of the profile's folder only into folders that the profile names. */
+export const pathsStay: Rule = (look) => {
+  const named = look.items(['folders']).flatMap((at) => look.text(at) ?? []);
+  const folders = ['.', ...named].map((folder) => resolve(look.folder, folder));
+  return namedPaths(look)
+    .filter(({ path }) => !folders.some((folder) => inside(folder, path)))
+    .map(({ at, text }) => {
       const what = `${printPath(at)}: ${text} leads out of the folder of the profile`;
       const why = 'a profile says which other folders it takes files from';
-      return [{ at, what, why, fix: 'add the folder to folders:, or move the file' }];
+      return { at, what, why, fix: 'add the folder to folders:, or move the file' };
     });
 };
 

@@ -10,11 +10,14 @@ interface Insecure {
   readonly why: string;
 }
 
+const yes = /^(1|t|true)$/i;
+const no = /^(0|f|false)$/i;
+
 /** Options of k3s, and of the programs it hands its `…-arg` options to. */
 const insecure: readonly Insecure[] = [
   { option: 'insecure-port', why: 'it serves the API without TLS and without asking who is there' },
   { option: 'insecure-bind-address', why: 'it serves the API without TLS and without asking who is there' },
-  { option: 'anonymous-auth', value: /^true$/i, why: 'it lets in people who do not say who they are' },
+  { option: 'anonymous-auth', value: yes, why: 'it lets in people who do not say who they are' },
   { option: 'authorization-mode', value: /AlwaysAllow/i, why: 'it allows everything to everybody' },
   { option: 'enable-admission-plugins', value: /AlwaysAdmit/i, why: 'it admits every object unchecked' },
   {
@@ -25,11 +28,12 @@ const insecure: readonly Insecure[] = [
   { option: 'token-auth-file', why: 'it is a list of passwords that never end' },
   { option: 'basic-auth-file', why: 'it is a list of passwords that never end' },
   { option: 'read-only-port', value: /^(?!0$)/, why: 'it shows every pod to everybody on the network' },
-  { option: 'client-cert-auth', value: /^false$/i, why: 'it lets everybody read and write the datastore' },
-  { option: 'peer-client-cert-auth', value: /^false$/i, why: 'it lets everybody join the datastore' },
+  { option: 'client-cert-auth', value: no, why: 'it lets everybody read and write the datastore' },
+  { option: 'peer-client-cert-auth', value: no, why: 'it lets everybody join the datastore' },
+  { option: 'etcd-expose-metrics', value: yes, why: 'it shows the datastore to everybody on the network' },
+  { option: 'enable-pprof', value: yes, why: 'it shows the memory of k3s to everybody on the network' },
+  { option: 'tls-san-security', value: no, why: 'strangers could have names put into the certificate' },
   { option: 'tls-min-version', value: /TLS1[01]$/, why: 'these versions of TLS are broken' },
-  { option: 'insecure-skip-tls-verify', value: /^true$/i, why: 'it trusts anybody' },
-  { option: 'insecure-skip-tls-verify-backend', value: /^true$/i, why: 'it trusts anybody' },
 ];
 
 const byFormation = 'the agent decides it when the cluster forms';
@@ -74,11 +78,11 @@ const owned: Readonly<Record<string, string>> = {
   'private-registry': 'write registries',
   'data-dir': byPaths,
   config: byPaths,
+  'config-dir': byPaths,
   'write-kubeconfig': byPaths,
   'write-kubeconfig-mode': 'the file lets its reader do everything, and stays with root',
   'write-kubeconfig-group': 'the file lets its reader do everything, and stays with root',
   rootless: byPaths,
-  debug: 'write v: instead; debug prints secrets',
 };
 
 /** Settings of kubelet that `limits` writes. */
@@ -97,19 +101,26 @@ export const k3sConfig: Rule = (look) =>
       return [{ at, key: true, what: `${printPath(at)} is not for the profile to set`, why: who }];
     }
     return words(look, at).flatMap(({ path, word }) => {
-      if (!option.endsWith('-arg')) return refuse(path, option, word);
-      const [name = '', ...rest] = word.replace(/^--/, '').split('=');
-      if (limited.includes(name)) {
-        return [
-          { at: path, what: `${printPath(path)}: ${name} is set by limits`, fix: 'write limits instead' },
-        ];
-      }
-      return refuse(path, name, rest.length === 0 ? 'true' : rest.join('='));
+      return option.endsWith('-arg') ? checkArgument(path, word) : refuse(path, option, word);
     });
   });
 
+/** One word of an `…-arg` option: an option of kubelet, the API server and so on. They take _ for -. */
+function checkArgument(at: KeyPath, word: string): Finding[] {
+  const [written = '', ...rest] = word.trim().replace(/^-+/, '').split('=');
+  const name = written.replaceAll('_', '-');
+  if (limited.includes(name)) {
+    return [{ at, what: `${printPath(at)}: ${name} is set by limits`, fix: 'write limits instead' }];
+  }
+  const who = owned[name];
+  if (who !== undefined) {
+    return [{ at, what: `${printPath(at)}: ${name} is not for the profile to set`, why: who }];
+  }
+  return refuse(at, name, rest.length === 0 ? 'true' : rest.join('='));
+}
+
 function refuse(at: KeyPath, option: string, value: string): Finding[] {
-  const found = insecure.find((each) => each.option === option && (each.value?.test(value) ?? true));
+  const found = insecure.find((each) => each.option === option && (each.value?.test(value.trim()) ?? true));
   return found === undefined ? [] : [{ at, what: `${printPath(at)}: ${option} is refused`, why: found.why }];
 }
 

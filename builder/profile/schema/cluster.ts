@@ -21,7 +21,10 @@ export const k3s = z
       .describe('The built-in imitation instead of k3s, for demonstrations: images say DEMO.'),
     config: z
       .record(
-        text(/^[a-z][a-z0-9-]*$/, 'an option of k3s without its leading dashes, such as kubelet-arg'),
+        text(
+          /^(v|[a-z][a-z0-9-]+)$/,
+          'an option of k3s by its long name without dashes before it, such as kubelet-arg',
+        ),
         setting,
       )
       .default({})
