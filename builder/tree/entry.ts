@@ -42,6 +42,14 @@ export type Entry = Common &
     | { readonly kind: 'fifo' | 'socket' }
   );
 
+/**
+ * Something with entries that can be gone through again and again, always the same: parents before children, all that
+ * is below a directory right after it, the first name of a file before its hard links. `Tree` is one.
+ */
+export interface EntrySource {
+  entries(): Iterable<Entry>;
+}
+
 /** How many bytes these are. */
 export function lengthOf(bytes: Bytes): number {
   return bytes.at === 'memory' ? bytes.bytes.length : bytes.length;

@@ -1,0 +1,189 @@
+// Directories: entries in blocks; beyond one block an index by hash of the name (htree).
+import { hashName } from './hash.ts';
+import { BLOCK } from './layout.ts';
+
+/** Bytes of an entry before its name. */
+const HEADER = 8;
+const ROOT_LIMIT = (BLOCK - 32) / 8;
+const NODE_LIMIT = (BLOCK - 8) / 8;
+const HALF_MD4 = 1;
+
+/** One name in a directory, and what it leads to. */
+export interface Name {
+  readonly name: Uint8Array;
+  readonly inode: number;
+  /** File type code of ext4: 1 file, 2 directory, 3 char, 4 block, 5 fifo, 6 socket, 7 symbolic link. */
+  readonly type: number;
+}
+
+/** A leaf: the entries (indexes) from `from` to `to` (exclusive) of the order by hash, all of `hash` or above. */
+interface Leaf {
+  readonly hash: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How the names of a directory are spread over blocks. */
+export interface DirectoryPlan {
+  readonly blocks: number;
+  /** Whether there is an index. */
+  readonly indexed: boolean;
+  readonly leaves: readonly Leaf[];
+  /** Positions in the list of names, in the order they are written. */
+  readonly order: Uint32Array;
+}
+
+/**
+ * Spreads names over blocks. Where one block is too small, the range of hashes is halved until each part fits into a
+ * block: a name more or less changes one leaf. A string says why it cannot be done.
+ */
+export function planDirectory(names: readonly Uint8Array[], seed: readonly number[]): DirectoryPlan | string {
+  const order = Uint32Array.from(names.keys());
+  let total = 2 * entrySize(2);
+  for (const name of names) total += entrySize(name.length);
+  if (total <= BLOCK) {
+    return { blocks: 1, indexed: false, leaves: [{ hash: 0, from: 0, to: names.length }], order };
+  }
+  const hashes = Uint32Array.from(names, (name) => hashName(name, seed));
+  order.sort((a, b) => (hashes[a] ?? 0) - (hashes[b] ?? 0) || a - b);
+  const leaves = splitByHash(names, hashes, order);
+  const nodes = leaves.length <= ROOT_LIMIT ? 0 : Math.ceil(leaves.length / NODE_LIMIT);
+  if (nodes > ROOT_LIMIT) return `it holds ${names.length} names, more than an index of two levels can`;
+  return { blocks: 1 + nodes + leaves.length, indexed: true, leaves, order };
+}
+
+function splitByHash(names: readonly Uint8Array[], hashes: Uint32Array, order: Uint32Array): Leaf[] {
+  const leaves: Leaf[] = [];
+  const hashAt = (i: number): number => hashes[order[i] ?? 0] ?? 0;
+  const sizeAt = (i: number): number => entrySize(names[order[i] ?? 0]?.length ?? 0);
+  const split = (from: number, to: number, low: number, span: number): void => {
+    if (from === to) return;
+    let size = 0;
+    for (let i = from; i < to && size <= BLOCK; i++) size += sizeAt(i);
+    if (size <= BLOCK) leaves.push({ hash: low, from, to });
+    else if (span <= 2) spill(from, to, low);
+    else {
+      const half = span / 2;
+      let middle = from;
+      while (middle < to && hashAt(middle) < low + half) middle++;
+      split(from, middle, low, half);
+      split(middle, to, low + half, half);
+    }
+  };
+  // Names of one hash that fill more than a block: the lowest bit says that a leaf goes on with the hash before it.
+  const spill = (from: number, to: number, low: number): void => {
+    let start = from;
+    let size = 0;
+    for (let i = from; i < to; i++) {
+      if (size + sizeAt(i) > BLOCK) {
+        leaves.push({ hash: start === from ? low : low | 1, from: start, to: i });
+        start = i;
+        size = 0;
+      }
+      size += sizeAt(i);
+    }
+    leaves.push({ hash: start === from ? low : low | 1, from: start, to });
+  };
+  split(0, order.length, 0, 0x1_0000_0000);
+  return leaves;
+}
+
+/** Writes the blocks of a directory; `room` gives a zeroed block each time, in their order. */
+export function writeDirectory(
+  plan: DirectoryPlan,
+  names: readonly Name[],
+  self: number,
+  parent: number,
+  room: () => Buffer,
+): void {
+  const dot: Name = { name: Uint8Array.of(0x2e), inode: self, type: 2 };
+  const dots: Name = { name: Uint8Array.of(0x2e, 0x2e), inode: parent, type: 2 };
+  const leafNames = (leaf: Leaf): Name[] =>
+    Array.from(plan.order.subarray(leaf.from, leaf.to), (i) => names[i]).filter((name) => name !== undefined);
+  if (!plan.indexed) {
+    writeEntries(room(), [dot, dots, ...plan.leaves.flatMap(leafNames)]);
+    return;
+  }
+  writeIndex(plan, dot, dots, room);
+  for (const leaf of plan.leaves) writeEntries(room(), leafNames(leaf));
+}
+
+function writeIndex(plan: DirectoryPlan, dot: Name, dots: Name, room: () => Buffer): void {
+  const nodes = plan.blocks - 1 - plan.leaves.length;
+  const leaves = plan.leaves.map(({ hash }, i) => ({ hash, block: 1 + nodes + i }));
+  const root = room();
+  writeEntry(root, 0, 12, dot);
+  writeEntry(root, 12, BLOCK - 12, dots);
+  root.writeUInt8(HALF_MD4, 28);
+  root.writeUInt8(8, 29);
+  root.writeUInt8(nodes === 0 ? 0 : 1, 30);
+  if (nodes === 0) {
+    writeIndexEntries(root, 32, ROOT_LIMIT, leaves);
+    return;
+  }
+  const children = Array.from({ length: nodes }, (_, i) =>
+    leaves.slice(i * NODE_LIMIT, (i + 1) * NODE_LIMIT),
+  );
+  writeIndexEntries(
+    root,
+    32,
+    ROOT_LIMIT,
+    children.map((child, i) => ({ hash: child[0]?.hash ?? 0, block: 1 + i })),
+  );
+  for (const child of children) {
+    const node = room();
+    // To who reads entries one by one the block is empty.
+    node.writeUInt16LE(BLOCK, 4);
+    writeIndexEntries(node, 8, NODE_LIMIT, child);
+  }
+}
+
+/** The first entry has no hash: limit and count are in its place. */
+function writeIndexEntries(
+  block: Buffer,
+  at: number,
+  limit: number,
+  entries: readonly { hash: number; block: number }[],
+): void {
+  for (const [i, entry] of entries.entries()) {
+    block.writeUInt32LE(entry.hash, at + i * 8);
+    block.writeUInt32LE(entry.block, at + i * 8 + 4);
+  }
+  block.writeUInt16LE(limit, at);
+  block.writeUInt16LE(entries.length, at + 2);
+}
+
+function writeEntries(block: Buffer, names: readonly Name[]): void {
+  let at = 0;
+  for (const [i, name] of names.entries()) {
+    const size = i === names.length - 1 ? BLOCK - at : entrySize(name.name.length);
+    writeEntry(block, at, size, name);
+    at += size;
+  }
+}
+
+function writeEntry(block: Buffer, at: number, size: number, { name, inode, type }: Name): void {
+  block.writeUInt32LE(inode, at);
+  block.writeUInt16LE(size, at + 4);
+  block.writeUInt8(name.length, at + 6);
+  block.writeUInt8(type, at + 7);
+  block.set(name, at + HEADER);
+}
+
+function entrySize(nameLength: number): number {
+  return (HEADER + nameLength + 3) & ~3;
+}
+
+/** The names in a block of a directory, without `.` and `..`. Blocks of an index look empty. */
+export function* readEntries(block: Buffer): Generator<Name> {
+  for (let at = 0; at + HEADER <= block.length; ) {
+    const size = block.readUInt16LE(at + 4);
+    if (size < HEADER || at + size > block.length) throw new Error('a directory block cannot be read');
+    const inode = block.readUInt32LE(at);
+    const length = block.readUInt8(at + 6);
+    const name = block.subarray(at + HEADER, at + HEADER + length);
+    const dots = name[0] === 0x2e && (length === 1 || (length === 2 && name[1] === 0x2e));
+    if (inode !== 0 && !dots) yield { name, inode, type: block.readUInt8(at + 7) };
+    at += size;
+  }
+}

@@ -1,0 +1,88 @@
+// Where volumes are written: a file on a disk, or a hash.
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { Failure } from '../../formats/errors.ts';
+import type { Output, Volume } from './volume.ts';
+
+/** A file that is written in place; what is never written stays a hole. */
+class FileOutput implements Output {
+  readonly file: string;
+  readonly #fd: number;
+
+  constructor(file: string, size: number) {
+    this.file = file;
+    this.#fd = this.#io(() => openSync(file, 'w', 0o644));
+    this.#io(() => ftruncateSync(this.#fd, size));
+  }
+
+  write(at: number, bytes: Uint8Array): void {
+    this.#io(() => {
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
+    });
+  }
+
+  async sync(): Promise<void> {
+    await promisify(fsync)(this.#fd).catch((error: unknown) => {
+      throw this.#failure(error);
+    });
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #io<Result>(action: () => Result): Result {
+    try {
+      return action();
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): Failure {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return new Failure(
+      'io',
+      {
+        what: code === 'ENOSPC' ? 'there is no space left to write to' : 'a file cannot be written',
+        where: this.file,
+        why: error instanceof Error ? error.message : String(error),
+        ...(code === 'ENOSPC' ? { fix: 'free some space there, or choose another place' } : {}),
+      },
+      error,
+    );
+  }
+}
+
+/**
+ * Writes a volume into a new file (an old one is replaced), and comes back when it is on the medium. The file is as
+ * long as the volume; what is not mapped are holes.
+ */
+export async function writeToFile(volume: Volume, file: string): Promise<void> {
+  const output = new FileOutput(file, volume.size);
+  try {
+    await volume.write(output);
+    await output.sync();
+  } finally {
+    output.close();
+  }
+}
+
+/**
+ * The hash of what a volume maps: its bytes, range after range, as lower case hex. Writers write in ascending order,
+ * so nothing is kept.
+ */
+export async function hashOf(volume: Volume, algorithm = 'sha256'): Promise<string> {
+  const hash: Hash = createHash(algorithm);
+  let reached = 0;
+  await volume.write({
+    write: (at, bytes) => {
+      if (at < reached) throw new Error(`a volume wrote byte ${at} after byte ${reached}`);
+      reached = at + bytes.length;
+      hash.update(bytes);
+    },
+  });
+  return hash.digest('hex');
+}
