@@ -28,5 +28,10 @@ export const verbs: readonly Listed[] = [
     summary: 'see whether this machine has what builds need',
     load: () => import('./doctor.ts'),
   },
+  {
+    name: 'lab',
+    summary: 'try the images of a site on virtual machines',
+    load: () => import('./lab.ts'),
+  },
   { name: 'completion', summary: 'print completion for a shell', load: () => import('./completion.ts') },
 ];

@@ -7,11 +7,9 @@ import { board, devices, formation, servers } from './devices.ts';
 import { lan, networks } from './lan.ts';
 import { site, system, users } from './system.ts';
 
-export const apiVersion = 'edgekiln/v1';
-
 export const profileSchema = z
   .strictObject({
-    apiVersion: z.literal(apiVersion).describe('Version of this format.'),
+    apiVersion: z.literal('edgekiln/v1').describe('Version of this format.'),
     site,
     base,
     k3s,
