@@ -8,9 +8,10 @@ import type { Failure } from '../../formats/errors.ts';
 import { type LoadedProfile, loadProfile } from '../profile/load.ts';
 import { type Archive, startArchive } from './debian/archive.fixture.ts';
 import { defaultPackages } from './debian/packages.ts';
-import { k3sFiles, parseSums } from './k3s.ts';
+import { k3sFiles } from './k3s.ts';
 import { fetchLocked, type LockOptions, lockForBuild, makeLock } from './locking.ts';
 import { type Mirror, serve, startMirror } from './mirror.fixture.ts';
+import { parseSums } from './published.ts';
 import { Store } from './store.ts';
 
 const release = 'v1.36.4+k3s1';

@@ -9,7 +9,8 @@ import { findMirrors, type Mirrors } from './debian/mirrors.ts';
 import { defaultPackages } from './debian/packages.ts';
 import { resolveDebian } from './debian/resolve.ts';
 import { download } from './download.ts';
-import { k3sFiles, k3sUrls, pinK3s } from './k3s.ts';
+import { helmFiles, pinHelm } from './helm.ts';
+import { k3sFiles, pinK3s } from './k3s.ts';
 import { type LocalFile, takeLocal } from './local.ts';
 import {
   type DebianRequest,
@@ -23,6 +24,7 @@ import {
   uncoveredFiles,
   writeLock,
 } from './lock.ts';
+import { urlsOf } from './published.ts';
 import type { Store } from './store.ts';
 
 interface Talk {
@@ -42,7 +44,7 @@ export interface LockOptions extends Talk {
 const toolSuite = 'trixie';
 
 /** What a profile wants from Debian: one set for each architecture among its boards. */
-export function debianRequestsOf(profile: Profile): DebianRequest[] {
+function debianRequestsOf(profile: Profile): DebianRequest[] {
   const { base, devices, users, system } = profile;
   const names = new Set(devices.map((device) => device.board));
   const boards = [...names].flatMap((name) => findBoard(name) ?? []);
@@ -70,10 +72,14 @@ export function debianRequestsOf(profile: Profile): DebianRequest[] {
 }
 
 /** Names in the lock of the files that a profile wants from outside. */
-function fileNamesOf({ k3s }: Profile, requests: readonly DebianRequest[]): string[] {
-  if (k3s.kind !== 'release') return [];
-  const files = requests.flatMap(({ architecture }) => Object.values(k3sFiles(k3s.release, architecture)));
-  return sorted(files);
+function fileNamesOf({ k3s, apps }: Profile, requests: readonly DebianRequest[]): string[] {
+  const release = k3s.kind === 'release' ? k3s.release : undefined;
+  return sorted([
+    ...requests.flatMap(({ architecture }) =>
+      release === undefined ? [] : Object.values(k3sFiles(release, architecture)),
+    ),
+    ...(apps.some(({ source }) => source.kind === 'chart') ? Object.values(helmFiles) : []),
+  ]);
 }
 
 /** Files of this machine that a profile names. */
@@ -144,7 +150,7 @@ export async function makeLock(
   const files =
     old !== undefined && uncoveredFiles(old, names).length === 0
       ? old.files
-      : await pinFiles(profile, requests, options);
+      : await pinFiles(names, profile, options);
   const lock: Lock = { format: 1, debian, files };
   await writeLock(file, lock);
   return { file, lock, changes };
@@ -156,24 +162,26 @@ async function chooseDebian(request: DebianRequest, profile: Profile, options: T
   return resolveDebian(request, { mirrors, signal: options.signal });
 }
 
+/** Pins the files of these names; those of one publisher and release are pinned together. */
 async function pinFiles(
-  { k3s }: Profile,
-  requests: readonly DebianRequest[],
+  names: readonly string[],
+  profile: Profile,
   options: LockOptions,
 ): Promise<PinnedFile[]> {
-  if (k3s.kind !== 'release') return [];
-  return pinK3s(
-    k3s.release,
-    requests.map(({ architecture }) => architecture),
-    options,
-  );
+  const { k3s } = profile;
+  const architectures = debianRequestsOf(profile).map(({ architecture }) => architecture);
+  const pins = [
+    ...(k3s.kind === 'release' ? await pinK3s(k3s.release, architectures, options) : []),
+    ...(names.includes(helmFiles.x64) ? await pinHelm(options) : []),
+  ];
+  return pins.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Brings everything a lock names, and the files of this machine that the profile names, into the store. */
 export async function fetchLocked(lock: Lock, loaded: LoadedProfile, options: LockOptions): Promise<void> {
   const { profile } = loaded;
   for (const set of lock.debian) await fetchDebs(set, { ...options, mirrors: () => mirrorsOf(profile) });
-  for (const file of lock.files) await download({ ...file, urls: k3sUrls(file.name) }, options);
+  for (const file of lock.files) await download({ ...file, urls: urlsOf(file.name) }, options);
   for (const file of localFilesOf(profile)) await takeLocal(file, options.store);
 }
 

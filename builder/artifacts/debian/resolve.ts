@@ -58,12 +58,12 @@ export async function resolveDebian(request: DebianRequest, options: ResolveOpti
 }
 
 /** The suites of a release in each archive. */
-export function suitesOf(suite: string): Readonly<Record<Archive, readonly string[]>> {
+function suitesOf(suite: string): Readonly<Record<Archive, readonly string[]>> {
   return { debian: [suite, `${suite}-updates`], 'debian-security': [`${suite}-security`] };
 }
 
 /** The packages that `apt-get --print-uris` lists, ordered by name: `'URI' name_version_arch.deb SIZE SHA256:HEX`. */
-export function debsOf(printed: string, mirrors: Mirrors): Deb[] {
+function debsOf(printed: string, mirrors: Mirrors): Deb[] {
   const debs = printed.split('\n').flatMap((line) => {
     const [, uri, file, size, sha256] = /^'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})$/.exec(line) ?? [];
     if (uri === undefined || file === undefined || sha256 === undefined || !isSha256(sha256)) return [];
