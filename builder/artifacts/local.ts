@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Failure } from '../../formats/errors.ts';
-import { isSha256 } from './sha256.ts';
+import type { Sha256 } from './sha256.ts';
 import type { Store } from './store.ts';
 
 export interface LocalFile {
@@ -10,13 +10,12 @@ export interface LocalFile {
   readonly name: string;
   /** Absolute. */
   readonly path: string;
-  readonly sha256: string;
+  readonly sha256: Sha256;
 }
 
 /** Takes such a file into the store, and gives its path there. What the store already has is not read again. */
 export async function takeLocal(file: LocalFile, store: Store): Promise<string> {
   const { name, path, sha256 } = file;
-  if (!isSha256(sha256)) throw new Error(`${sha256} went through the profile's schema as a digest`);
   const there = await store.find(sha256);
   if (there !== undefined) return there;
   const handle = await open(path, 'r').catch((error: unknown) => {

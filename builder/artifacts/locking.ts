@@ -10,6 +10,7 @@ import { defaultPackages } from './debian/packages.ts';
 import { resolveDebian } from './debian/resolve.ts';
 import { download } from './download.ts';
 import { helmFiles, pinHelm } from './helm.ts';
+import type { Named } from './import.ts';
 import { k3sFiles, pinK3s } from './k3s.ts';
 import { type LocalFile, takeLocal } from './local.ts';
 import {
@@ -25,6 +26,7 @@ import {
   writeLock,
 } from './lock.ts';
 import { urlsOf } from './published.ts';
+import { isSha256 } from './sha256.ts';
 import type { Store } from './store.ts';
 
 interface Talk {
@@ -84,10 +86,12 @@ function fileNamesOf({ k3s, apps }: Profile, requests: readonly DebianRequest[])
 
 /** Files of this machine that a profile names. */
 function localFilesOf({ k3s, base }: Profile): LocalFile[] {
-  return [
-    ...(k3s.kind === 'file' ? [{ name: 'the k3s binary', path: k3s.path, sha256: k3s.sha256 }] : []),
-    ...(base.kind === 'tarball' ? [{ name: 'the root tarball', path: base.path, sha256: base.sha256 }] : []),
-  ];
+  const k3sFile = k3s.kind === 'file' ? [{ name: 'the k3s binary', ...k3s }] : [];
+  const tarball = base.kind === 'tarball' ? [{ name: 'the root tarball', ...base }] : [];
+  return [...k3sFile, ...tarball].map(({ name, path, sha256 }) => {
+    if (!isSha256(sha256)) throw new Error(`${sha256} went through the schema of the profile as a digest`);
+    return { name, path, sha256 };
+  });
 }
 
 /** What a profile asks for that a lock does not answer, in words. */
@@ -175,6 +179,16 @@ async function pinFiles(
     ...(names.includes(helmFiles.x64) ? await pinHelm(options) : []),
   ];
   return pins.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Everything that a build of a profile takes from the store. */
+export function namedBy(lock: Lock, { profile }: LoadedProfile): Named[] {
+  const debs = lock.debian.flatMap((set) => [...set.install, ...set.extract]);
+  return [
+    ...debs.map(({ name, version, sha256, size }) => ({ name: `${name} ${version}`, sha256, size })),
+    ...lock.files,
+    ...localFilesOf(profile),
+  ];
 }
 
 /** Brings everything a lock names, and the files of this machine that the profile names, into the store. */

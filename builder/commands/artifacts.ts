@@ -1,12 +1,19 @@
-// edgekiln artifacts lock|fetch PROFILE
-import type { Lock } from '../artifacts/lock.ts';
-import { fetchLocked, lockForBuild, makeLock } from '../artifacts/locking.ts';
+// edgekiln artifacts lock|fetch|list|import|gc
+import { Failure } from '../../formats/errors.ts';
+import { collectGarbage } from '../artifacts/gc.ts';
+import { importFolder, type Named } from '../artifacts/import.ts';
+import { type Lock, lockFileOf, readLock } from '../artifacts/lock.ts';
+import { fetchLocked, lockForBuild, makeLock, namedBy } from '../artifacts/locking.ts';
 import { Store } from '../artifacts/store.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Verb } from './frame.ts';
 
 export const verb: Verb = {
-  examples: ['edgekiln artifacts lock shop.yaml', 'edgekiln artifacts fetch shop.yaml'],
+  examples: [
+    'edgekiln artifacts lock shop.yaml',
+    'edgekiln artifacts fetch shop.yaml',
+    'edgekiln artifacts import shop.yaml /media/stick',
+  ],
   register(command, act) {
     command
       .command('lock <profile>')
@@ -15,13 +22,8 @@ export const verb: Verb = {
       .action(
         act(async (session, file: string, given: { update?: boolean }) => {
           const loaded = await loadProfile(file);
-          const store = new Store();
-          const made = await makeLock(loaded, {
-            ...session,
-            store,
-            offline: false,
-            update: given.update === true,
-          });
+          const options = { ...session, store: new Store(), offline: false, update: given.update === true };
+          const made = await makeLock(loaded, options);
           const counts = countsOf(made.lock);
           const how = made.changes.length === 0 ? 'fits the profile as it is' : 'written';
           return {
@@ -36,24 +38,89 @@ export const verb: Verb = {
       .action(
         act(async (session, file: string) => {
           const loaded = await loadProfile(file);
-          const store = new Store();
-          const options = { ...session, store, offline: false };
+          const options = { ...session, store: new Store(), offline: false };
           const lock = await lockForBuild(loaded, options);
           await fetchLocked(lock, loaded, options);
           const counts = countsOf(lock);
           return {
-            text: `${store.root}: holds all ${counts.packages} packages and ${counts.files} files, ${mebibytes(counts.bytes)}`,
-            data: { version: 1, store: store.root, ...counts },
+            text: `${options.store.root}: holds all ${counts.packages} packages and ${counts.files} files, ${mebibytes(counts.bytes)}`,
+            data: { version: 1, store: options.store.root, ...counts },
+          };
+        }),
+      );
+    command
+      .command('list <profile>')
+      .description('show what the lock names and whether the store has it')
+      .action(
+        act(async (_session, file: string) => {
+          const named = await locked(file);
+          const store = new Store();
+          const items = [];
+          for (const { name, sha256, size } of named) {
+            items.push({ name, sha256, size, present: (await store.find(sha256)) !== undefined });
+          }
+          const lines = items.map(({ name, sha256, present }) => {
+            return `${present ? 'there  ' : 'missing'}  ${sha256.slice(0, 12)}  ${name}`;
+          });
+          return { text: lines.join('\n'), data: { version: 1, store: store.root, items } };
+        }),
+      );
+    command
+      .command('import <profile> <folder>')
+      .description(
+        'take from a folder or stick what the lock names, by digest, whatever the files are called',
+      )
+      .action(
+        act(async (session, file: string, folder: string) => {
+          const named = await locked(file);
+          const { taken, missing } = await importFolder(folder, named, new Store(), session);
+          const rest = missing.map(({ name }) => name);
+          return {
+            text: `${taken.length} taken, ${rest.length} still missing${rest.length === 0 ? '' : `: ${shortList(rest)}`}`,
+            data: { version: 1, taken: taken.map(({ name }) => name), missing: rest },
+          };
+        }),
+      );
+    command
+      .command('gc <profile...>')
+      .description('remove from the store what the locks of these profiles do not name')
+      .option('--dry-run', 'only say how much it would be')
+      .action(
+        act(async (_session, files: string[], given: { dryRun?: boolean }) => {
+          const keep = new Set<Named['sha256']>();
+          for (const file of files) for (const { sha256 } of await locked(file)) keep.add(sha256);
+          const dry = given.dryRun === true;
+          const gone = await collectGarbage(new Store(), keep, { dry });
+          return {
+            text: `${gone.files} files, ${mebibytes(gone.bytes)} ${dry ? 'would be removed' : 'removed'}`,
+            data: { version: 1, dryRun: dry, ...gone },
           };
         }),
       );
   },
 };
 
+/** What the lock of a profile names; there must be one. */
+async function locked(file: string): Promise<Named[]> {
+  const loaded = await loadProfile(file);
+  const lock = await readLock(lockFileOf(file));
+  if (lock !== undefined) return namedBy(lock, loaded);
+  throw new Failure('input', {
+    what: 'there is no lock file',
+    where: lockFileOf(file),
+    fix: `edgekiln artifacts lock ${file}`,
+  });
+}
+
 function countsOf(lock: Lock): { packages: number; files: number; bytes: number } {
   const debs = lock.debian.flatMap((set) => [...set.install, ...set.extract]);
   const bytes = [...debs, ...lock.files].reduce((sum, pin) => sum + pin.size, 0);
   return { packages: debs.length, files: lock.files.length, bytes };
+}
+
+function shortList(names: readonly string[]): string {
+  const more = names.length - 5;
+  return `${names.slice(0, 5).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
 function mebibytes(bytes: number): string {
