@@ -8,6 +8,15 @@ import type { Volume } from './volume.ts';
 /** Bytes that are moved at a time. */
 const batch = 4 * 1024 * 1024;
 
+/** Bytes that are in memory. */
+export function bytesVolume(bytes: Uint8Array): Volume {
+  return {
+    size: bytes.length,
+    mapped: [{ start: 0, end: bytes.length }],
+    write: async (output) => output.write(0, bytes),
+  };
+}
+
 /** Zeros that are really written: what was on the medium before is gone. */
 export function zeros(size: number): Volume {
   return {

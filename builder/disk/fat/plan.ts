@@ -1,0 +1,212 @@
+// A FAT16 or FAT32 filesystem of a tree, for partitions that firmware and boot ROMs read.
+//
+// Limits: files and directories only, files under 4 GiB, names as FAT allows them and different without regard to
+// capitals; owners, modes and attributes are not kept. Times are UTC, in steps of two seconds, from 1980 on.
+import { Failure } from '../../../formats/errors.ts';
+import type { Entry, EntrySource } from '../../tree/entry.ts';
+import { Batch } from '../batch.ts';
+import { appendContent } from '../content.ts';
+import type { Volume } from '../volume.ts';
+import { directoryBytes, type FatNode } from './directory.ts';
+import { bootSector, clusterSize, type FatLayout, freeSpaceSector, layOutFat, sectorSize } from './layout.ts';
+import { wrongName } from './names.ts';
+
+export interface FatOptions {
+  /** Bytes, a multiple of 512. */
+  readonly size: number;
+  /** At most 11 capitals, digits and blanks. */
+  readonly label: string;
+  /** The volume's serial number, 32 bits. */
+  readonly serial: number;
+  /** Left out: FAT32 from 64 MiB on, FAT16 below. */
+  readonly type?: 16 | 32;
+  /**
+   * Files that have the blocks of this many bytes around them for themselves: what is overwritten in place must not
+   * share a block of the medium with anything else. A power of two.
+   */
+  readonly alone?: { readonly paths: readonly string[]; readonly block: number };
+}
+
+export interface FatVolume extends Volume {
+  /** Byte offset in the volume of a file's first byte; its bytes are in one piece. Unknown files are a bug. */
+  startOf(path: string): number;
+}
+
+const mostBytes = 2 ** 32;
+
+/** Plans a filesystem. Refuses, by name, what FAT cannot hold, and a size that is too small, by how much. */
+export function planFat(tree: EntrySource, options: FatOptions): FatVolume {
+  const layout = layOutFat(options.size, options.type);
+  const nodes = collect(tree, layout.type);
+  const end = allocate(nodes, layout, options);
+  const used = end - 2;
+  if (used > layout.clusters) {
+    const missing = (used - layout.clusters) * clusterSize(layout);
+    throw new Failure('input', {
+      what: `the files do not fit into a FAT${layout.type} filesystem of ${options.size} bytes`,
+      why: `${missing} bytes more are needed`,
+    });
+  }
+  const mapped = { start: 0, end: layout.data + used * clusterSize(layout) };
+  return {
+    size: options.size,
+    mapped: [mapped],
+    startOf(path) {
+      const node = nodes.find((one) => one.path === path);
+      if (node === undefined) throw new Error(`there is no file ${path} in this FAT`);
+      return offsetOf(layout, node.cluster);
+    },
+    async write(output) {
+      const batch = new Batch(output);
+      try {
+        writeHead(batch, layout, options, nodes, end);
+        // FAT16's root has a place of its own, before the clusters; it is first in either.
+        for (const node of inPlaceOrder(nodes, layout)) {
+          if (!(layout.type === 16 && node.path === '')) batch.zeros(offsetOf(layout, node.cluster));
+          const bytes =
+            node.kind === 'directory' ? directoryBytes(node, layout.type, options.label) : undefined;
+          if (bytes !== undefined) batch.append({ at: 'memory', bytes }, 0, bytes.length);
+          else if (node.file !== undefined) await appendContent(batch, node.file);
+        }
+        batch.zeros(mapped.end);
+        batch.end();
+      } finally {
+        batch.close();
+      }
+    },
+  };
+}
+
+/** The tree as FAT sees it: the root first, parents before children. */
+function collect(tree: EntrySource, type: 16 | 32): FatNode[] {
+  const root: FatNode = {
+    path: '',
+    name: '',
+    kind: 'directory',
+    mtime: 0,
+    size: 0,
+    cluster: 0,
+    children: [],
+    parent: undefined,
+    file: undefined,
+  };
+  const nodes = [root];
+  const byPath = new Map([['', root]]);
+  for (const entry of tree.entries()) {
+    if (entry.path === '') {
+      root.mtime = entry.mtime;
+      continue;
+    }
+    const slash = entry.path.lastIndexOf('/');
+    const parent = byPath.get(slash < 0 ? '' : entry.path.slice(0, slash));
+    if (parent === undefined) throw new Error(`${entry.path} comes before its directory`);
+    const node = nodeOf(entry, parent);
+    if (parent.children.some((other) => other.name.toUpperCase() === node.name.toUpperCase())) {
+      throw refusal(entry.path, 'another name there differs in capitals only');
+    }
+    parent.children.push(node);
+    nodes.push(node);
+    if (node.kind === 'directory') byPath.set(node.path, node);
+  }
+  for (const node of nodes) if (node.kind === 'directory') node.size = directoryBytes(node, type, '').length;
+  return nodes;
+}
+
+function nodeOf(entry: Entry, parent: FatNode): FatNode {
+  const name = entry.path.slice(entry.path.lastIndexOf('/') + 1);
+  const wrong = wrongName(name);
+  if (wrong !== undefined) throw refusal(entry.path, wrong);
+  const common = { path: entry.path, name, mtime: entry.mtime, cluster: 0, children: [], parent };
+  if (entry.kind === 'directory') return { ...common, kind: 'directory', size: 0, file: undefined };
+  if (entry.kind !== 'file') throw refusal(entry.path, `FAT holds no ${entry.kind}`);
+  if (entry.size >= mostBytes)
+    throw refusal(entry.path, `it has ${entry.size} bytes; FAT holds less than 4 GiB`);
+  return { ...common, kind: 'file', size: entry.size, file: entry };
+}
+
+/** Gives every node its clusters, in order; returns the number after the last. Empty files have none. */
+function allocate(nodes: readonly FatNode[], layout: FatLayout, options: FatOptions): number {
+  const unit = clusterSize(layout);
+  const block = options.alone?.block ?? 1;
+  const alone = new Set(options.alone?.paths);
+  if (alone.size > 0 && block > unit && layout.data % unit !== 0)
+    throw new Error('clusters and blocks never meet');
+  let next = 2;
+  const align = (): void => {
+    while (offsetOf(layout, next) % block !== 0) next++;
+  };
+  for (const node of nodes) {
+    if (node.path === '' && layout.type === 16) {
+      const room = layout.root * sectorSize;
+      if (node.size > room)
+        throw refusal(
+          '',
+          `the root of a FAT16 has ${room / 32} entries, ${(node.size - room) / 32} fewer than needed`,
+        );
+      continue;
+    }
+    const clusters = Math.ceil(node.size / unit);
+    if (clusters === 0) continue;
+    if (alone.has(node.path)) align();
+    node.cluster = next;
+    next += clusters;
+    if (alone.has(node.path)) align();
+  }
+  return next;
+}
+
+function writeHead(
+  batch: Batch,
+  layout: FatLayout,
+  options: FatOptions,
+  nodes: readonly FatNode[],
+  end: number,
+): void {
+  const boot = bootSector(layout, options.label, options.serial);
+  const put = (bytes: Uint8Array): void => batch.append({ at: 'memory', bytes }, 0, bytes.length);
+  put(boot);
+  if (layout.type === 32) {
+    const used = nodes.reduce((sum, node) => sum + Math.ceil(node.size / clusterSize(layout)), 0);
+    const free = freeSpaceSector(layout.clusters - used, end);
+    put(free);
+    batch.zeros(6 * sectorSize);
+    put(boot);
+    put(free);
+  }
+  batch.zeros(layout.reserved * sectorSize);
+  const table = encodeTable(layout, nodes);
+  put(table);
+  put(table);
+}
+
+function encodeTable(layout: FatLayout, nodes: readonly FatNode[]): Buffer {
+  const table = Buffer.alloc(layout.perFat * sectorSize);
+  const wide = layout.type === 32;
+  const set = (cluster: number, value: number): void => {
+    if (wide) table.writeUInt32LE(value, cluster * 4);
+    else table.writeUInt16LE(value & 0xffff, cluster * 2);
+  };
+  const last = 0x0fff_ffff;
+  set(0, 0x0fff_fff8);
+  set(1, last);
+  for (const { cluster, size } of nodes) {
+    if (cluster === 0) continue;
+    const end = cluster + Math.ceil(size / clusterSize(layout)) - 1;
+    for (let number = cluster; number < end; number++) set(number, number + 1);
+    set(end, last);
+  }
+  return table;
+}
+
+/** Nodes that have bytes, in the order of their places. */
+function inPlaceOrder(nodes: readonly FatNode[], layout: FatLayout): FatNode[] {
+  return nodes.filter((node) => node.cluster !== 0 || (layout.type === 16 && node.path === ''));
+}
+
+function offsetOf(layout: FatLayout, cluster: number): number {
+  return layout.data + (cluster - 2) * clusterSize(layout);
+}
+
+function refusal(path: string, why: string): Failure {
+  return new Failure('input', { what: `/${path} cannot be put into a FAT filesystem`, why });
+}
