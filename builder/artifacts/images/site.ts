@@ -1,0 +1,81 @@
+// What a site wants in the way of images, and the archives it brings: read off profile, lock and store.
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { Failure } from '../../../formats/errors.ts';
+import type { App, Profile } from '../../profile/profile.ts';
+import type { Architecture } from '../debian/apt.ts';
+import { k3sFiles } from '../k3s.ts';
+import type { Lock, PinnedFile } from '../lock.ts';
+import type { Sha256 } from '../sha256.ts';
+import { digestOf, type Store } from '../store.ts';
+import { disabledAddons, imagesOfK3s, imagesOfManifest, type WantedImage } from './wanted.ts';
+
+/** An archive on this machine, under the name that people know it by. */
+export interface SiteArchive {
+  readonly name: string;
+  readonly path: string;
+  readonly sha256: Sha256;
+}
+
+export interface SiteImages {
+  readonly wanted: readonly WantedImage[];
+  /** k3s's first: an app brings what is not there yet. */
+  readonly archives: readonly SiteArchive[];
+}
+
+/** The images of k3s and of all apps. `render` gives the manifests of an app that is a chart. */
+export async function imagesOfSite(
+  profile: Profile,
+  architecture: Architecture,
+  from: { readonly lock: Lock; readonly store: Store; render(app: App): Promise<string> },
+): Promise<SiteImages> {
+  const k3s = await imagesOfRelease(profile, architecture, from);
+  const wanted = [...k3s.wanted];
+  const archives = [...k3s.archives];
+  for (const app of profile.apps) {
+    if (app.source.kind === 'chart') {
+      wanted.push(...imagesOfManifest(await from.render(app), `app ${app.name}`));
+    } else {
+      for (const path of app.source.paths) {
+        const text = await readLocal(path, `a manifest of app ${app.name}`, (file) => readFile(file, 'utf8'));
+        wanted.push(...imagesOfManifest(text, `app ${app.name} (${basename(path)})`));
+      }
+    }
+    for (const path of app.images) {
+      const { sha256 } = await readLocal(path, `an image archive of app ${app.name}`, digestOf);
+      archives.push({ name: `${basename(path)} of app ${app.name}`, path, sha256 });
+    }
+  }
+  return { wanted, archives };
+}
+
+/** A release names its images; a binary of one's own and the stand-in name none. */
+async function imagesOfRelease(
+  { k3s }: Profile,
+  architecture: Architecture,
+  { lock, store }: { readonly lock: Lock; readonly store: Store },
+): Promise<SiteImages> {
+  if (k3s.kind !== 'release') return { wanted: [], archives: [] };
+  const files = k3sFiles(k3s.release, architecture);
+  const list = pinOf(lock, files.imageList);
+  const text = await readFile(await store.need(list.sha256, list.name), 'utf8');
+  const archive = pinOf(lock, files.images);
+  const path = await store.need(archive.sha256, archive.name);
+  return {
+    wanted: imagesOfK3s(text, k3s.release, disabledAddons(k3s.config)),
+    archives: [{ name: archive.name, path, sha256: archive.sha256 }],
+  };
+}
+
+function pinOf(lock: Lock, name: string): PinnedFile {
+  const pin = lock.files.find((file) => file.name === name);
+  if (pin === undefined) throw new Error(`the lock covers the profile and does not name ${name}`);
+  return pin;
+}
+
+async function readLocal<T>(path: string, what: string, read: (path: string) => Promise<T>): Promise<T> {
+  return read(path).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Failure('input', { what: `${what} cannot be read`, where: path, why }, error);
+  });
+}
