@@ -10,7 +10,7 @@ import { serveNbd } from './nbd/server.ts';
 import { type Lost, openWriteCache } from './nbd/write-cache.ts';
 
 /** 8 GiB, as a small card. */
-export const defaultDiskSize = 8 * 1024 ** 3;
+const defaultDiskSize = 8 * 1024 ** 3;
 
 export interface Disk {
   /** For `-blockdev`. */
@@ -21,7 +21,7 @@ export interface Disk {
 }
 
 /** Bytes of the disk for an image: as wished, never less than the image. An image that is not there is an input failure. */
-export async function diskSize(image: string, wished = defaultDiskSize): Promise<number> {
+async function diskSize(image: string, wished = defaultDiskSize): Promise<number> {
   const found = await stat(image).catch(() => undefined);
   if (found?.isFile()) return Math.max(wished, Math.ceil(found.size / 512) * 512);
   throw new Failure('input', {

@@ -24,8 +24,8 @@ export interface Gateway {
 }
 
 /** Names of its ports: a fault can cut them like any other. */
-export const desk = 'desk';
-export const router = 'router';
+const desk = 'desk';
+const router = 'router';
 
 /**
  * Puts a desk on the switch: in every IPv4 /24 where a machine shows an address it takes .254 (.253 answers too) and

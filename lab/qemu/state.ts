@@ -106,7 +106,7 @@ export function identify(pid: number): ProcessIdentity | undefined {
 }
 
 /** Whether that very process still runs. */
-export function isAlive(known: ProcessIdentity): boolean {
+function isAlive(known: ProcessIdentity): boolean {
   const now = identify(known.pid);
   return now !== undefined && now.started === known.started && now.boot === known.boot;
 }
