@@ -1,5 +1,5 @@
 // edgekiln validate FILE…
-import { Failure, type Problem } from '../../formats/errors.ts';
+import { Failure, type Problem, renderProblem } from '../../formats/errors.ts';
 import { type LoadedProfile, loadProfile } from '../profile/load.ts';
 import type { Verb } from './frame.ts';
 
@@ -7,7 +7,7 @@ export const verb: Verb = {
   examples: ['edgekiln validate shop.yaml', 'edgekiln validate sites/*.yaml --json'],
   register(command, act) {
     command.argument('<file...>', 'profiles').action(
-      act(async (_session, files: string[]) => {
+      act(async (session, files: string[]) => {
         const valid: LoadedProfile[] = [];
         const failures: Failure[] = [];
         for (const file of files) {
@@ -19,11 +19,13 @@ export const verb: Verb = {
           }
         }
         if (failures.length > 0) throw together(failures);
-        const summaries = valid.map(({ file, profile }) => ({
+        for (const problem of valid.flatMap((loaded) => loaded.unbuilt)) session.say(renderProblem(problem));
+        const summaries = valid.map(({ file, profile, unbuilt }) => ({
           file,
           site: profile.site.name,
           devices: profile.devices.length,
           servers: profile.servers.count,
+          unbuilt,
         }));
         return { text: summaries.map(line).join('\n'), data: { version: 1, files: summaries } };
       }),

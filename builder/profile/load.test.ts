@@ -93,6 +93,15 @@ describe('what is wrong at its place', () => {
   });
 });
 
+it('says at its place what no build acts on yet', () => {
+  const text = `${smallest}limits: {journal: 32MiB}\noutputs: [image, bundle]\n`;
+  expect(parseProfile(encode(text), 'p.yaml', boards).unbuilt).toMatchObject([
+    { what: 'limits is not built yet', where: 'p.yaml:6:1' },
+    { what: 'the output bundle is not built yet', where: 'p.yaml:7:18' },
+  ]);
+  expect(parseProfile(encode(smallest), 'p.yaml', boards).unbuilt).toEqual([]);
+});
+
 describe('files', () => {
   it('says what is not there and what is no file', async () => {
     await expect(loadProfile('/nonexistent/p.yaml')).rejects.toMatchObject({

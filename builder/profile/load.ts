@@ -11,6 +11,7 @@ import { resolveProfile } from './resolve.ts';
 import { type NamedPath, namedPaths } from './rules/contents.ts';
 import { makeLook } from './rules/look.ts';
 import { checkRules } from './rules/rules.ts';
+import { findUnbuilt } from './rules/unbuilt.ts';
 import { profileSchema, type Written } from './schema/profile.ts';
 import { type KeyPath, readSource, type Source } from './source.ts';
 import { decodeProfile } from './text.ts';
@@ -25,6 +26,8 @@ export interface LoadedProfile {
    * `new Failure('input', { what, ...loaded.locate(['slots', 'size']) })`.
    */
   locate(path: KeyPath): Place;
+  /** What is written and no part of the build acts on yet: a build refuses it as unsupported. */
+  readonly unbuilt: readonly Problem[];
 }
 
 /**
@@ -54,6 +57,7 @@ interface Examined {
   readonly problems: readonly Problem[];
   readonly findings: readonly Finding[];
   readonly paths: readonly NamedPath[];
+  readonly unbuilt: readonly Finding[];
   /** There where the schema had nothing against it. */
   readonly written: Written | undefined;
 }
@@ -70,7 +74,8 @@ function examine(bytes: Uint8Array, file: string, boards: readonly string[]): Ex
   const wrong = issues.map((issue) => issue.path.filter((step) => typeof step !== 'symbol'));
   const look = makeLook(source.value, wrong, { folder, boards });
   const findings = [...explainIssues(issues, source), ...checkRules(look)];
-  return { file, folder, source, problems, findings, paths: namedPaths(look), written: checked.data };
+  const [paths, unbuilt] = [namedPaths(look), findUnbuilt(look)];
+  return { file, folder, source, problems, findings, paths, unbuilt, written: checked.data };
 }
 
 function conclude(examined: Examined, further: readonly Finding[]): LoadedProfile {
@@ -78,7 +83,8 @@ function conclude(examined: Examined, further: readonly Finding[]): LoadedProfil
   const problems = [...examined.problems, ...place([...examined.findings, ...further], source)];
   if (problems.length > 0) throw new Failure('input', problems);
   if (written === undefined) throw new Error('the schema refused the profile without an issue');
-  return { profile: resolveProfile(written, folder), file, folder, locate: source.locate };
+  const profile = resolveProfile(written, folder);
+  return { profile, file, folder, locate: source.locate, unbuilt: place(examined.unbuilt, source) };
 }
 
 /** Files that a profile names and that are not there. */

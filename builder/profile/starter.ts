@@ -30,7 +30,7 @@ devices:
   - name: kitchen
   - name: office
     # Devices that fail together (one switch, one socket strip) share a failure domain.
-    failureDomain: upstairs
+#    failureDomain: upstairs
 
 # People who may log in, by ssh key. Without users nobody can.
 #users:

@@ -4,7 +4,7 @@ import { Failure } from '../../../formats/errors.ts';
 import { defaultPersist, parsePersist, persistFile, renderPersist } from '../../../formats/persist.ts';
 import { type Finding, printPath } from '../finding.ts';
 import type { KeyPath } from '../source.ts';
-import type { Look, Rule } from './look.ts';
+import { expand, type Look, type Rule } from './look.ts';
 
 /** Where a profile names paths of the build machine; `*` is every item of a list. */
 export const pathKeys: readonly (readonly string[])[] = [
@@ -53,13 +53,6 @@ export const pathsStay: Rule = (look) => {
       return { at, what, why, fix: 'add the folder to folders:, or move the file' };
     });
 };
-
-function expand(look: Look, pattern: readonly string[]): KeyPath[] {
-  return pattern.reduce<KeyPath[]>(
-    (paths, step) => paths.flatMap((path) => (step === '*' ? look.items(path) : [[...path, step]])),
-    [[]],
-  );
-}
 
 function inside(folder: string, path: string): boolean {
   const way = relative(folder, path);

@@ -48,3 +48,11 @@ export function makeLook(
     },
   };
 }
+
+/** Every path of a pattern, in which `*` is each item of a list. */
+export function expand(look: Look, pattern: readonly string[]): KeyPath[] {
+  return pattern.reduce<KeyPath[]>(
+    (paths, step) => paths.flatMap((path) => (step === '*' ? look.items(path) : [[...path, step]])),
+    [[]],
+  );
+}
