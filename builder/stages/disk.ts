@@ -13,7 +13,7 @@ import type { Volume } from '../disk/volume.ts';
 import { fileVolume, hashing, watched, zeros } from '../disk/volumes.ts';
 import { Keyring, privateSeed, publicPem } from '../keys/keyring.ts';
 import type { Stage } from '../pipeline/stage.ts';
-import { constantUuid, uuidBytes } from '../site/identity.ts';
+import { constantUuid } from '../site/identity.ts';
 import { fileEntry } from '../tree/overlay.ts';
 import { readPackaged } from '../tree/packaged.ts';
 import { Tree } from '../tree/tree.ts';
@@ -37,6 +37,9 @@ const schema = z.strictObject({
 
 type DiskOptions = z.output<typeof schema>;
 type DiskInputs = Readonly<Record<'base' | 'tree' | 'slot' | 'shim' | 'grub' | 'keys', string>>;
+
+/** Larger than what a medium rewrites at a time, hopefully: a torn write of one copy must not touch the other. Bytes. */
+const bootStateBlock = 64 * 1024;
 
 /** Behind the stamp, the initrd notes here that data is being made; flashed as zeros. */
 const noteSize = 4096;
@@ -99,8 +102,8 @@ async function planEsp(
   const fat = planFat(tree, {
     size: layout.esp.size,
     label: 'EDGEKILN',
-    serial: uuidBytes(constantUuid('esp', ...options.identity)),
-    time: mtime,
+    serial: Number.parseInt(constantUuid('esp', ...options.identity).slice(0, 8), 16),
+    alone: { paths: bootStateFiles, block: bootStateBlock },
   });
   const extent = (path: string) => ({ start: layout.esp.start + fat.startOf(path), size: bootStateSize });
   const bootState = [extent(bootStateFiles[0]), extent(bootStateFiles[1])] as const;
@@ -120,7 +123,9 @@ function planImage(options: DiskOptions, esp: Volume, slot: Volume): Volume {
       { name: 'slot-b', type: 'linux', guid: guid('b'), ...layout.slotB },
       { name: 'data', type: 'linux', guid: guid('data'), ...layout.data, content: zeros(layout.data.size) },
     ],
-    extra: [{ at: stampOffset, content: zeros(stampSize + noteSize) }],
+    extra: [
+      { name: 'stamp', at: stampOffset, size: stampSize + noteSize, content: zeros(stampSize + noteSize) },
+    ],
   });
 }
 

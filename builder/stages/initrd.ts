@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../../formats/errors.ts';
-import { writeCpio } from '../disk/cpio/write.ts';
+import { planCpio } from '../disk/cpio/plan.ts';
+import { writeToFile } from '../disk/output.ts';
 import type { Stage } from '../pipeline/stage.ts';
 import type { Entry } from '../tree/entry.ts';
 import { openLayers } from '../tree/layer.ts';
@@ -77,7 +78,7 @@ export const initrd: Stage<z.output<typeof schema>, Readonly<Record<'base' | 'bu
         minor: 1,
       } satisfies Entry,
     ]);
-    await writeCpio(archive.entries(), join(workshop.result, 'initrd.cpio'));
+    await writeToFile(planCpio(archive), join(workshop.result, 'initrd.cpio'));
     base.close();
     archive.close();
   },

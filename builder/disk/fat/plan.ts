@@ -129,8 +129,6 @@ function allocate(nodes: readonly FatNode[], layout: FatLayout, options: FatOpti
   const unit = clusterSize(layout);
   const block = options.alone?.block ?? 1;
   const alone = new Set(options.alone?.paths);
-  if (alone.size > 0 && block > unit && layout.data % unit !== 0)
-    throw new Error('clusters and blocks never meet');
   let next = 2;
   const align = (): void => {
     while (offsetOf(layout, next) % block !== 0) next++;
