@@ -8,6 +8,7 @@ import type { Failure } from '../../formats/errors.ts';
 import { type LoadedProfile, loadProfile } from '../profile/load.ts';
 import { type Archive, startArchive } from './debian/archive.fixture.ts';
 import { defaultPackages } from './debian/packages.ts';
+import { helmFiles } from './helm.ts';
 import { k3sFiles } from './k3s.ts';
 import { fetchLocked, type LockOptions, lockForBuild, makeLock } from './locking.ts';
 import { type Mirror, serve, startMirror } from './mirror.fixture.ts';
@@ -29,7 +30,12 @@ const published: Record<string, Buffer> = {
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-test-'));
-const variables = ['EDGEKILN_DEBIAN_MIRROR', 'EDGEKILN_DEBIAN_KEYRING', 'EDGEKILN_K3S_MIRROR'];
+const variables = [
+  'EDGEKILN_DEBIAN_MIRROR',
+  'EDGEKILN_DEBIAN_KEYRING',
+  'EDGEKILN_K3S_MIRROR',
+  'EDGEKILN_HELM_MIRROR',
+];
 let debian: Archive;
 let k3s: Mirror;
 beforeAll(async () => {
@@ -57,20 +63,20 @@ afterAll(async () => {
 let count = 0;
 /** A profile in a folder of its own. */
 async function profile(
-  more: { packages?: string[]; k3s?: string; folder?: string } = {},
+  given: { packages?: string[]; k3s?: string; folder?: string; more?: string } = {},
 ): Promise<LoadedProfile> {
-  const file = join(more.folder ?? join(folder, String(++count)), 'shop.yaml');
+  const file = join(given.folder ?? join(folder, String(++count)), 'shop.yaml');
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(
     file,
     [
       'apiVersion: edgekiln/v1',
       'site: { name: shop }',
-      `base: { debian: { packages: [${(more.packages ?? []).join(', ')}] } }`,
-      `k3s: ${more.k3s ?? `{ release: ${release} }`}`,
+      `base: { debian: { packages: [${(given.packages ?? []).join(', ')}] } }`,
+      `k3s: ${given.k3s ?? `{ release: ${release} }`}`,
       'board: qemu-x86_64',
       'devices: [{ name: one }]',
-      '',
+      given.more ?? '',
     ].join('\n'),
   );
   return loadProfile(file);
@@ -222,6 +228,29 @@ describe('k3s', () => {
     expect(kind).toBe('input');
     expect(problems[0]?.what).toBe('the k3s binary is not the file that the profile names');
   });
+});
+
+test('helm is pinned where an app is a chart, for every kind of build machine', async () => {
+  const assets = Object.values(helmFiles).map((name) => name.slice(name.lastIndexOf('/') + 1));
+  const helm = await startMirror((request, response) => {
+    const asset = (request.url ?? '').slice(1);
+    const bytes = Buffer.from(asset.replace('.sha256sum', ''));
+    const sum = Buffer.from(`${digest(bytes)}  ${bytes}\n`);
+    if (!assets.includes(bytes.toString())) response.writeHead(404).end();
+    else serve(asset.endsWith('.sha256sum') ? sum : bytes)(request, response);
+  });
+  process.env['EDGEKILN_HELM_MIRROR'] = helm.url;
+  const here = join(folder, 'charts');
+  mkdirSync(join(here, 'chart'), { recursive: true });
+  const loaded = await profile({
+    folder: here,
+    k3s: '{ standIn: true }',
+    more: 'apps: [{ name: a, chart: { path: chart } }]',
+  });
+  const { lock } = await makeLock(loaded, { ...options(), update: false });
+  await helm.stop();
+  expect(lock.files.map(({ name }) => name)).toEqual(Object.values(helmFiles).sort());
+  expect(await lockForBuild(loaded, options({ offline: true }))).toEqual(lock);
 });
 
 test('sums are read in the forms that sha256sum writes', () => {

@@ -1,0 +1,83 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseProfile } from '../../profile/load.ts';
+import type { Profile } from '../../profile/profile.ts';
+import { k3sFiles } from '../k3s.ts';
+import type { Lock } from '../lock.ts';
+import { Store } from '../store.ts';
+import { imagesOfSite } from './site.ts';
+
+const release = 'v1.36.4+k3s1';
+const folder = mkdtempSync(join(tmpdir(), 'edgekiln-test-'));
+const store = new Store(join(folder, 'store'));
+let lock: Lock;
+beforeAll(async () => {
+  const files = k3sFiles(release, 'amd64');
+  const list = await store.put(
+    Buffer.from('docker.io/rancher/mirrored-pause:3.6\ndocker.io/rancher/klipper-lb:v1\n'),
+  );
+  const archive = await store.put(Buffer.from('the archive'));
+  lock = {
+    format: 1,
+    debian: [],
+    files: [
+      { name: files.imageList, ...list },
+      { name: files.images, ...archive },
+    ],
+  };
+  mkdirSync(join(folder, 'shop'));
+  writeFileSync(join(folder, 'shop', 'web.yaml'), 'spec: { containers: [{ image: shop/web }] }\n');
+  writeFileSync(join(folder, 'shop', 'web.tar'), 'an archive of the app');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function profile(k3s: string): Profile {
+  const text = `apiVersion: edgekiln/v1
+site: { name: shop }
+k3s: ${k3s}
+board: qemu-x86_64
+devices: [{ name: one }]
+apps:
+  - { name: web, manifests: [shop/web.yaml], images: [shop/web.tar] }
+  - { name: till, chart: { path: till } }
+`;
+  return parseProfile(Buffer.from(text), join(folder, 'shop.yaml')).profile;
+}
+
+const render = async () => 'spec: { initContainers: [{ image: "ghcr.io/shop/till:1" }] }\n';
+
+test('of a release: its list less what is disabled, and the apps', async () => {
+  const { wanted, archives } = await imagesOfSite(
+    profile(`{ release: ${release}, config: { disable: [servicelb] } }`),
+    'amd64',
+    { lock, store, render },
+  );
+  expect(wanted).toEqual([
+    { name: 'docker.io/rancher/mirrored-pause:3.6', by: `k3s ${release}` },
+    { name: 'docker.io/shop/web:latest', by: 'app web (web.yaml)' },
+    { name: 'ghcr.io/shop/till:1', by: 'app till' },
+  ]);
+  expect(archives.map(({ name, path }) => [name, path])).toEqual([
+    [`k3s/${release}/k3s-airgap-images-amd64.tar.zst`, store.pathOf(lock.files[1]!.sha256)],
+    ['web.tar of app web', join(folder, 'shop', 'web.tar')],
+  ]);
+});
+
+test('of the stand-in: the apps alone', async () => {
+  const { wanted } = await imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, render });
+  expect(wanted.map(({ by }) => by)).toEqual(['app web (web.yaml)', 'app till']);
+});
+
+test('a file that is not there is named', async () => {
+  rmSync(join(folder, 'shop', 'web.tar'));
+  await expect(
+    imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, render }),
+  ).rejects.toMatchObject({
+    kind: 'input',
+    problems: [
+      { what: 'an image archive of app web cannot be read', where: join(folder, 'shop', 'web.tar') },
+    ],
+  });
+});
