@@ -187,19 +187,4 @@ describe('the process', () => {
     }
     expect(await end).toMatchObject({ code: 130, out: '' });
   });
-
-  it('starts quickly', async () => {
-    const fastest = async (args: readonly string[]): Promise<number> => {
-      const times: number[] = [];
-      for (let round = 0; round < 4; round++) {
-        const begin = performance.now();
-        await ended(spawn(process.execPath, args, { cwd: folder }));
-        times.push(performance.now() - begin);
-      }
-      return Math.min(...times);
-    };
-    // Alone on a machine, help takes half as long again as Node itself; one that loads every verb takes six times that.
-    const [bare, help] = [await fastest(['-e', '0']), await fastest([program, '--help'])];
-    expect(help).toBeLessThan(3 * bare);
-  });
 });

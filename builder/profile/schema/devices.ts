@@ -74,7 +74,9 @@ export const servers = z
     count: z
       .literal([1, 3, 5], serversExpected)
       .optional()
-      .describe('Servers to aim at. Left out: 3 where three devices are eligible, else 1.'),
+      .describe(
+        'Servers to aim at; 3 need three failure domains. Left out: 3 where three devices are eligible, else 1.',
+      ),
     promoteAt: z
       .literal([3, 4])
       .default(3)
