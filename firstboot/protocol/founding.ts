@@ -16,10 +16,9 @@ export function considerFounding(turn: Turn): void {
   const company = state.peers.some((peer) => alive(peer, now, peerSilent));
   const settledAt = carrierAt + (company ? settle : settleAlone);
   if (now < settledAt) {
-    if (state.settleAt > settledAt || state.settleAt <= now) state.settleAt = settledAt;
+    state.settleAt = Math.min(state.settleAt, settledAt);
     return;
   }
-  state.settleAt = Number.POSITIVE_INFINITY;
   if (state.peers.some((peer) => clusterClaimed(peer, now)) || !ownTurn(turn)) return;
   if (!company) turn.note('founding: alone');
   if (state.site.policy.kind === 'first-online') {

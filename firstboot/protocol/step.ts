@@ -142,6 +142,7 @@ function onTime(turn: Turn): void {
     watchForLoss(turn);
     considerLeaving(turn);
   }
+  if (now >= state.settleAt) state.settleAt = Number.POSITIVE_INFINITY;
   if (state.phase === 'listening') {
     considerJoining(turn);
     if (state.phase === 'listening') considerFounding(turn);

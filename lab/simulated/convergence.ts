@@ -33,8 +33,25 @@ function happened(world: World, ...events: readonly string[]): boolean {
   return world.scenario.schedule.some((fault) => events.includes(fault.event));
 }
 
+/** A quorum of honest electors, and somebody who may found or has founded. Without them nothing was promised. */
+function couldConverge({ boards, scenario }: World): boolean {
+  const honest = boards.filter((board) => board.powered && !board.stolen && board.state !== undefined);
+  const site = boards[0]?.stamped;
+  const electors = honest.filter((board) => site?.electors.includes(board.place));
+  const mayFound = honest.some(({ state, place }) => {
+    if (state === undefined) return false;
+    const { record } = state;
+    const designated = scenario.policy.startsWith('designated');
+    const eligible = site?.members[place]?.eligible === true && !record.wasServer;
+    const serves = record.membership !== undefined && record.membership.role !== 'agent';
+    return serves || (eligible && (!designated || scenario.policy === `designated: ${place}`));
+  });
+  return electors.length >= (site?.quorum ?? 0) && mayFound;
+}
+
 /** What is missing, or undefined where a person must act and was told so. */
 export function owed(world: World): string | undefined {
+  if (converged(world) || !couldConverge(world)) return undefined;
   const excused = world.boards.some((board) => {
     return board.state?.alarms.some((alarm) => persons.get(alarm)?.(world) === true);
   });

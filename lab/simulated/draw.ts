@@ -53,7 +53,7 @@ const troubles: readonly Trouble[] = [
   (random, at, n) => [{ at, event: 'flash', device: device(random, n) }],
   (random, at, n) => [{ at, event: 'deploy', device: device(random, n) }],
   (random, at, n) => [{ at, event: 'clock', device: device(random, n), to: random.pick([0, 2_177_452_800, 4e9]) }],
-  (random, at) => [{ at: at / 4, event: 'replay', on: false }, { at, event: 'replay', on: true }],
+  (_, at) => [{ at: at / 4, event: 'replay', on: false }, { at, event: 'replay', on: true }],
   // Rare: each needs a person afterwards, and hides what else could be found.
   (random, at, n) => (random.chance(0.3) ? [{ at, event: 'clone', device: device(random, n) }] : []),
   (random, at, n) => (random.chance(0.5) ? [{ at, event: 'steal', device: device(random, n) }] : []),

@@ -47,7 +47,7 @@ export class K3s {
     const settings = { clusterInit: permit, server: undefined, token: true };
     const beginning = beginningOf(this.disk, settings);
     if (beginning.kind === 'new' && !permit) return; // the unit refuses: no WAL, no permit
-    if (this.process !== 'stopped') return;
+    if (this.process !== 'stopped') return this.#stillThere();
     const run = this.#begin('server');
     if (beginning.kind === 'resume') {
       this.#resume(run, beginning.cluster, beginning.member);
@@ -63,7 +63,7 @@ export class K3s {
   }
 
   startMember(role: 'server' | 'agent'): void {
-    if (this.process !== 'stopped') return;
+    if (this.process !== 'stopped') return this.#stillThere();
     const run = this.#begin(role);
     if (role === 'server' && this.disk.wal !== undefined) {
       this.#resume(run, this.disk.wal.cluster, this.disk.wal.member);
@@ -71,6 +71,12 @@ export class K3s {
       const cluster = this.disk.agentOf as ClusterId;
       this.#after(measured.agentReady, run, () => this.#ready(cluster));
     }
+  }
+
+  /** The agent was restarted, k3s was not: it says again that it is up. */
+  #stillThere(): void {
+    const cluster = this.storeOf();
+    if (this.process === 'running' && cluster !== undefined) this.#ready(cluster);
   }
 
   #resume(run: number, id: string, member: number): void {
@@ -89,7 +95,7 @@ export class K3s {
   /** Joins as agent through the server at `by`; k3s itself tries until it is stopped. */
   join(identity: Identity, by: Place): void {
     const { cluster } = identity;
-    if (this.#joining === cluster && this.process !== 'stopped') return;
+    if (this.#joining === cluster && this.process !== 'stopped') return this.#stillThere();
     this.stop();
     this.#joining = cluster;
     this.#tryToJoin(this.#begin('agent'), cluster, by);

@@ -46,6 +46,8 @@ export class World {
   /** See `Result.foundedAfter`. */
   foundedAfter: number | undefined;
   datagrams = 0;
+  /** Events since time last moved: a run that does not move is a bug, and is ended. */
+  #without = 0;
   readonly #queue = new Queue<Item>();
   readonly #checkers: readonly Checker[];
 
@@ -72,7 +74,10 @@ export class World {
   run(until: number, enough?: () => boolean): void {
     const queue = this.#queue;
     while (queue.nextAt() <= until) {
+      if (queue.nextAt() > this.now) this.#without = 0;
       this.now = queue.nextAt();
+      this.#without += 1;
+      if (this.#without > 100_000) throw new Error(`time stands still at ${this.now} ms`);
       const item = queue.pop() as Item;
       const { board } = item;
       if (board !== undefined) {
