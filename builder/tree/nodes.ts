@@ -220,31 +220,38 @@ export class Nodes {
   /** The entry of a node, under that path. */
   entry(node: Node, path: string): InodeEntry {
     const inode = this.inode(node);
-    const get = (word: number): number => this.#inodes.get(inode, word);
-    const kind = this.kind(node);
-    const xattrs = this.#xattrs[get(XATTRS)];
-    const common = {
-      path,
-      mode: get(KIND_MODE) >>> 4,
-      uid: get(UID),
-      gid: get(GID),
-      mtime: this.#inodes.getLong(inode, MTIME),
-      ...(xattrs === undefined ? undefined : { xattrs }),
-    };
+    const inodes = this.#inodes;
+    const kindMode = inodes.get(inode, KIND_MODE);
+    const mode = kindMode >>> 4;
+    const uid = inodes.get(inode, UID);
+    const gid = inodes.get(inode, GID);
+    const mtime = inodes.getLong(inode, MTIME);
+    const kind = kinds[kindMode & 15] ?? 'file';
+    const xattrs = this.#xattrs[inodes.get(inode, XATTRS)];
+    // Written out: spreading what they share costs more than all the rest.
     switch (kind) {
       case 'file': {
-        const size = this.#inodes.getLong(inode, SIZE);
-        return { ...common, kind, size, segments: this.#segments(inode, size) };
+        const size = inodes.getLong(inode, SIZE);
+        const segments = this.#segments(inode, size);
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, size, segments };
+        return { path, mode, uid, gid, mtime, xattrs, kind, size, segments };
       }
       case 'symlink': {
-        const target = nameFromBytes(this.#strings.at(get(PLACE), this.#inodes.getLong(inode, SIZE)));
-        return { ...common, kind, target };
+        const bytes = this.#strings.at(inodes.get(inode, PLACE), inodes.getLong(inode, SIZE));
+        const target = nameFromBytes(bytes);
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, target };
+        return { path, mode, uid, gid, mtime, xattrs, kind, target };
       }
       case 'char':
-      case 'block':
-        return { ...common, kind, major: get(PLACE), minor: get(PLACE + 1) };
+      case 'block': {
+        const major = inodes.get(inode, PLACE);
+        const minor = inodes.get(inode, PLACE + 1);
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, major, minor };
+        return { path, mode, uid, gid, mtime, xattrs, kind, major, minor };
+      }
       default:
-        return { ...common, kind };
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind };
+        return { path, mode, uid, gid, mtime, xattrs, kind };
     }
   }
 

@@ -1,12 +1,10 @@
-// The first pass over a tree: what takes how much room, and everything that ext4 cannot hold.
-import { Failure, type Problem } from '../../../formats/errors.ts';
-import { type Entry, type EntrySource, lengthOf, nameToBytes, type Segment } from '../../tree/entry.ts';
+// What is known of each entry: its name and parent, what its inode says, then which number and blocks it has.
+import type { Entry, Segment, Xattrs } from '../../tree/entry.ts';
+import { nameToBytes } from '../../tree/entry.ts';
 import { ByteStrings, Records } from '../../tree/pages.ts';
 import { type DirectoryPlan, type Name, planDirectory } from './directories.ts';
 import type { LogicalRun } from './extents.ts';
-import { EARLIEST, fileType, LATEST, LONGEST_FAST_LINK, MOST_LINKS, XATTR_ROOM } from './inodes.ts';
-import { BLOCK } from './layout.ts';
-import { placeXattrs } from './xattrs.ts';
+import { fileType, type InodeKind } from './inodes.ts';
 
 /** Index of an entry in the order they come; 0 is the root directory. */
 export type Index = number;
@@ -23,21 +21,34 @@ const PLACE = 8;
 const CHILD = 9;
 const NEXT = 10;
 const HASH = 11;
+const MODE = 12;
+const UID = 13;
+const GID = 14;
+const MTIME = 15;
+const SIZE = 17;
+const SOURCE = 19;
+const OFFSET = 20;
+const XATTRS = 22;
 
-const MOST_PROBLEMS = 20;
-const LOST_AND_FOUND = 'lost+found';
-const BUDGET = 32 * 1024 * 1024;
-/** Blocks of a file are counted in 32 bits. */
-const LARGEST_FILE = (0xffff_ffff - 1) * BLOCK;
+/** In place of the number of a source file: the segments are objects. */
+const PIECES = 0xffff_ffff;
+const BUDGET = 48 * 1024 * 1024;
 
-/**
- * What is known of each entry: its name and parent, then what its inode takes, then where that is. 64 bytes an entry
- * and its name; beyond a budget they are kept in a temporary file.
- */
+/** Inode kinds by file type code. */
+const kinds = (Object.keys(fileType) as InodeKind[]).reduce<InodeKind[]>((list, kind) => {
+  list[fileType[kind]] = kind;
+  return list;
+}, []);
+
+/** 128 bytes an entry and its name; beyond a budget they are kept in a temporary file. */
 export class Census {
-  readonly #records = new Records(16, BUDGET * 0.75);
-  readonly #names = new ByteStrings(BUDGET * 0.25);
+  readonly #records = new Records(32, BUDGET * 0.75);
+  readonly #strings = new ByteStrings(BUDGET * 0.25);
   readonly #runs = new Map<Index, readonly LogicalRun[]>();
+  readonly #pieces = new Map<Index, readonly Segment[]>();
+  readonly #files: string[] = [];
+  readonly #fileNumbers = new Map<string, number>();
+  readonly #xattrs: (Xattrs | undefined)[] = [undefined];
   readonly #seed: readonly number[];
 
   constructor(seed: readonly number[]) {
@@ -48,14 +59,68 @@ export class Census {
     return this.#records.length;
   }
 
-  add(parent: Index, name: Uint8Array, type: number, hash: number): Index {
+  close(): void {
+    this.#records.close();
+    this.#strings.close();
+  }
+
+  /** Adds a name; `hash` is a number made of its path alone. */
+  add(parent: Index, name: Uint8Array, kind: InodeKind, hash: number): Index {
     const index = this.#records.add();
     this.#records.set(index, PARENT, parent);
-    this.#records.set(index, NAME, this.#names.add(name, name.length));
-    this.#records.set(index, LENGTH_TYPE, name.length | (type << 16));
+    this.#records.set(index, NAME, this.#strings.add(name, name.length));
+    this.#records.set(index, LENGTH_TYPE, name.length | (fileType[kind] << 16));
     this.#records.set(index, OWNER, index);
     this.#records.set(index, HASH, hash);
     return index;
+  }
+
+  /** Keeps what the inode of an entry says. */
+  describe(index: Index, entry: Exclude<Entry, { kind: 'hardlink' }>): void {
+    const records = this.#records;
+    records.set(index, MODE, entry.mode);
+    records.set(index, UID, entry.uid);
+    records.set(index, GID, entry.gid);
+    records.setLong(index, MTIME, entry.mtime);
+    if (entry.xattrs !== undefined) records.set(index, XATTRS, this.#xattrNumber(entry.xattrs));
+    if (entry.kind === 'file') this.#describeContent(index, entry.size, entry.segments);
+    else if (entry.kind === 'symlink') {
+      const target = nameToBytes(entry.target);
+      records.setLong(index, SIZE, target.length);
+      records.setLong(index, OFFSET, this.#strings.add(target, target.length));
+    } else if (entry.kind === 'char' || entry.kind === 'block') {
+      records.set(index, OFFSET, entry.major);
+      records.set(index, OFFSET + 1, entry.minor);
+    }
+  }
+
+  #describeContent(index: Index, size: number, segments: readonly Segment[]): void {
+    this.#records.setLong(index, SIZE, size);
+    const only = segments[0];
+    if (
+      segments.length === 1 &&
+      only?.offset === 0 &&
+      only.bytes.at === 'file' &&
+      only.bytes.length === size
+    ) {
+      let number = this.#fileNumbers.get(only.bytes.file);
+      if (number === undefined) {
+        number = this.#files.push(only.bytes.file) - 1;
+        this.#fileNumbers.set(only.bytes.file, number);
+      }
+      this.#records.set(index, SOURCE, number);
+      this.#records.setLong(index, OFFSET, only.bytes.offset);
+    } else {
+      this.#records.set(index, SOURCE, PIECES);
+      this.#pieces.set(index, segments);
+    }
+  }
+
+  /** Entries one after another often share a set. */
+  #xattrNumber(xattrs: Xattrs): number {
+    if (xattrs.length === 0) return 0;
+    const last = this.#xattrs.length - 1;
+    return this.#xattrs[last] === xattrs ? last : this.#xattrs.push(xattrs) - 1;
   }
 
   parent(index: Index): Index {
@@ -63,16 +128,63 @@ export class Census {
   }
 
   name(index: Index): Buffer {
-    return this.#names.at(this.#records.get(index, NAME), this.#records.get(index, LENGTH_TYPE) & 0xffff);
+    return this.#strings.at(this.#records.get(index, NAME), this.#records.get(index, LENGTH_TYPE) & 0xffff);
   }
 
-  type(index: Index): number {
-    return this.#records.get(index, LENGTH_TYPE) >>> 16;
+  path(index: Index): string {
+    const parts: string[] = [];
+    for (let at = index; at !== 0; at = this.parent(at)) parts.push(this.name(at).toString('utf8'));
+    return parts.reverse().join('/');
   }
 
-  /** A number made of the path alone. */
+  kind(index: Index): InodeKind {
+    return kinds[this.#records.get(index, LENGTH_TYPE) >>> 16] ?? 'file';
+  }
+
   hash(index: Index): number {
     return this.#records.get(index, HASH);
+  }
+
+  mode(index: Index): number {
+    return this.#records.get(index, MODE);
+  }
+
+  uid(index: Index): number {
+    return this.#records.get(index, UID);
+  }
+
+  gid(index: Index): number {
+    return this.#records.get(index, GID);
+  }
+
+  mtime(index: Index): number {
+    return this.#records.getLong(index, MTIME);
+  }
+
+  /** Bytes of a file or of a symbolic link's target. */
+  size(index: Index): number {
+    return this.#records.getLong(index, SIZE);
+  }
+
+  xattrs(index: Index): Xattrs | undefined {
+    return this.#xattrs[this.#records.get(index, XATTRS)];
+  }
+
+  target(index: Index): Buffer {
+    return this.#strings.at(this.#records.getLong(index, OFFSET), this.size(index));
+  }
+
+  device(index: Index): { major: number; minor: number } {
+    return { major: this.#records.get(index, OFFSET), minor: this.#records.get(index, OFFSET + 1) };
+  }
+
+  segments(index: Index): readonly Segment[] {
+    const source = this.#records.get(index, SOURCE);
+    if (source === PIECES) return this.#pieces.get(index) ?? [];
+    const file = this.#files[source];
+    if (file === undefined) return [];
+    const offset = this.#records.getLong(index, OFFSET);
+    return [{ offset: 0, bytes: { at: 'file', file, offset, length: this.size(index) } }];
   }
 
   /** The entry whose inode this one names: itself, unless it is a hard link. */
@@ -80,8 +192,40 @@ export class Census {
     return this.#records.get(index, OWNER);
   }
 
+  /** Makes this entry another name of what `owner` names. */
+  link(index: Index, owner: Index): void {
+    this.#records.set(index, OWNER, owner);
+    const length = this.#records.get(index, LENGTH_TYPE) & 0xffff;
+    this.#records.set(index, LENGTH_TYPE, length | (fileType[this.kind(owner)] << 16));
+  }
+
   links(index: Index): number {
     return this.#records.get(index, LINKS);
+  }
+
+  /** Links children to their parents and counts the names of every inode. */
+  gather(): void {
+    for (let index = this.length - 1; index > 0; index--) {
+      const parent = this.parent(index);
+      this.#records.set(index, NEXT, this.#records.get(parent, CHILD));
+      this.#records.set(parent, CHILD, index);
+      const owner = this.owner(index);
+      this.#records.set(owner, LINKS, this.links(owner) + 1);
+      if (this.kind(index) !== 'directory') continue;
+      this.#records.set(index, LINKS, this.links(index) + 1);
+      this.#records.set(parent, LINKS, this.links(parent) + 1);
+    }
+    // The root directory is its own parent.
+    this.#records.set(0, LINKS, this.links(0) + 2);
+  }
+
+  /** What is in a directory, and how it is spread over blocks; a string says why it cannot be. */
+  directory(index: Index): { plan: DirectoryPlan | string; names: Name[] } {
+    const names: Name[] = [];
+    for (let child = this.#records.get(index, CHILD); child !== 0; child = this.#records.get(child, NEXT)) {
+      names.push({ name: this.name(child), inode: this.inode(child), type: fileType[this.kind(child)] });
+    }
+    return { plan: planDirectory(names, this.#seed), names };
   }
 
   inode(index: Index): number {
@@ -97,18 +241,31 @@ export class Census {
     return this.#records.get(index, CONTENT);
   }
 
-  hasXattrBlock(index: Index): boolean {
-    return this.#records.get(index, TREE_XATTR) % 2 === 1;
-  }
-
   /** Blocks of the extent tree outside of the inode: known once the place is. */
   treeBlocks(index: Index): number {
     return this.#records.get(index, TREE_XATTR) >>> 1;
   }
 
+  hasXattrBlock(index: Index): boolean {
+    return (this.#records.get(index, TREE_XATTR) & 1) === 1;
+  }
+
   /** All blocks of an inode: content, then extent tree, then extended attributes. */
   blocks(index: Index): number {
-    return this.content(index) + this.treeBlocks(index) + (this.hasXattrBlock(index) ? 1 : 0);
+    const treeXattr = this.#records.get(index, TREE_XATTR);
+    return this.content(index) + (treeXattr >>> 1) + (treeXattr & 1);
+  }
+
+  /** `runs` says which blocks of a file hold data, where they are not the first ones. */
+  setContent(index: Index, blocks: number, xattrBlock: boolean, runs?: readonly LogicalRun[]): void {
+    this.#records.set(index, CONTENT, blocks);
+    this.#records.set(index, TREE_XATTR, xattrBlock ? 1 : 0);
+    if (runs !== undefined) this.#runs.set(index, runs);
+  }
+
+  runs(index: Index): readonly LogicalRun[] {
+    const blocks = this.content(index);
+    return this.#runs.get(index) ?? (blocks === 0 ? [] : [{ logical: 0, count: blocks }]);
   }
 
   place(index: Index): number {
@@ -119,242 +276,4 @@ export class Census {
     this.#records.set(index, PLACE, place);
     this.#records.set(index, TREE_XATTR, treeBlocks * 2 + (this.hasXattrBlock(index) ? 1 : 0));
   }
-
-  setContent(index: Index, blocks: number, xattrBlock: boolean, runs?: readonly LogicalRun[]): void {
-    this.#records.set(index, CONTENT, blocks);
-    this.#records.set(index, TREE_XATTR, xattrBlock ? 1 : 0);
-    if (runs !== undefined) this.#runs.set(index, runs);
-  }
-
-  /** Which blocks of a file hold data. */
-  runs(index: Index): readonly LogicalRun[] {
-    const blocks = this.content(index);
-    return this.#runs.get(index) ?? (blocks === 0 ? [] : [{ logical: 0, count: blocks }]);
-  }
-
-  /** Makes this entry another name of what `owner` names. */
-  link(index: Index, owner: Index): void {
-    this.#records.set(index, OWNER, owner);
-    this.#records.set(
-      index,
-      LENGTH_TYPE,
-      (this.#records.get(index, LENGTH_TYPE) & 0xffff) | (this.type(owner) << 16),
-    );
-  }
-
-  /** Links children to their parents and counts the names of every inode. */
-  gather(): void {
-    for (let index = this.length - 1; index > 0; index--) {
-      const parent = this.parent(index);
-      this.#records.set(index, NEXT, this.#records.get(parent, CHILD));
-      this.#records.set(parent, CHILD, index);
-      const owner = this.owner(index);
-      this.#records.set(owner, LINKS, this.links(owner) + 1);
-      if (this.type(index) === fileType.directory) {
-        this.#records.set(index, LINKS, this.links(index) + 1);
-        this.#records.set(parent, LINKS, this.links(parent) + 1);
-      }
-    }
-    // The root directory is its own parent.
-    this.#records.set(0, LINKS, this.links(0) + 2);
-  }
-
-  *children(index: Index): Generator<Index> {
-    for (let child = this.#records.get(index, CHILD); child !== 0; child = this.#records.get(child, NEXT))
-      yield child;
-  }
-
-  directory(index: Index): { plan: DirectoryPlan | string; names: Name[] } {
-    const names: Name[] = [];
-    for (const child of this.children(index)) {
-      names.push({ name: this.name(child), inode: this.inode(child), type: this.type(child) });
-    }
-    return {
-      plan: planDirectory(
-        names.map(({ name }) => name),
-        this.#seed,
-      ),
-      names,
-    };
-  }
-
-  path(index: Index): string {
-    const parts: string[] = [];
-    for (let at = index; at !== 0; at = this.parent(at)) parts.push(this.name(at).toString('utf8'));
-    return `/${parts.reverse().join('/')}`;
-  }
-
-  close(): void {
-    this.#records.close();
-    this.#names.close();
-  }
-}
-
-/** The entries of a tree with lost+found, which e2fsck wants, right after the root directory. */
-export function* withLostAndFound(source: EntrySource, time: number): Generator<Entry> {
-  for (const entry of source.entries()) {
-    if (entry.path === LOST_AND_FOUND && entry.kind === 'directory') continue;
-    yield entry;
-    if (entry.path !== '') continue;
-    yield { path: LOST_AND_FOUND, kind: 'directory', mode: 0o700, uid: 0, gid: 0, mtime: time };
-  }
-}
-
-/** Counts a tree. Refuses with Failure('input', …), naming up to 20 entries that ext4 cannot hold. */
-export function takeCensus(source: EntrySource, time: number, seed: readonly number[]): Census {
-  const census = new Census(seed);
-  const problems: Problem[] = [];
-  const refuse = (path: string, why: string): void => {
-    problems.push({ what: `/${path} does not fit into ext4`, why });
-    if (problems.length === MOST_PROBLEMS) throw new Failure('input', problems);
-  };
-  const ways: { prefix: string; index: Index; hash: number }[] = [];
-  const links: { index: Index; target: string }[] = [];
-  for (const entry of withLostAndFound(source, time)) {
-    let way = ways.at(-1);
-    while (way !== undefined && !entry.path.startsWith(way.prefix)) {
-      ways.pop();
-      way = ways.at(-1);
-    }
-    if ((way === undefined) !== (entry.path === '')) throw new Error(`${entry.path} comes before the root`);
-    const prefix = way?.prefix ?? '';
-    const text = entry.path.slice(prefix.length);
-    if (text.includes('/')) throw new Error(`${entry.path} comes before its directory`);
-    const name = nameToBytes(text);
-    if (name.length > 255) refuse(entry.path, `its name has ${name.length} bytes, and 255 is the most`);
-    const hash = hashOf(way?.hash ?? 0x811c9dc5, name);
-    const type = entry.kind === 'hardlink' ? 0 : fileType[entry.kind];
-    const index = census.add(way?.index ?? 0, name, type, hash);
-    if (entry.kind === 'hardlink') links.push({ index, target: entry.target });
-    else count(census, index, entry, refuse);
-    if (entry.kind === 'directory')
-      ways.push({ prefix: entry.path === '' ? '' : `${entry.path}/`, index, hash });
-  }
-  if (census.length === 0) throw new Error('a tree has no root directory');
-  resolveLinks(census, links);
-  census.gather();
-  countDirectories(census, refuse);
-  if (problems.length > 0) throw new Failure('input', problems);
-  return census;
-}
-
-function count(
-  census: Census,
-  index: Index,
-  entry: Exclude<Entry, { kind: 'hardlink' }>,
-  refuse: (path: string, why: string) => void,
-): void {
-  if (entry.mtime < EARLIEST || entry.mtime > LATEST)
-    refuse(entry.path, `its time ${entry.mtime} is out of range`);
-  if (entry.uid > 0xffff_fffe || entry.gid > 0xffff_fffe)
-    refuse(entry.path, 'the number of its owner or group is too large');
-  let xattrBlock = false;
-  if (entry.xattrs !== undefined) {
-    const placed = placeXattrs(entry.xattrs, XATTR_ROOM);
-    if (typeof placed === 'string') refuse(entry.path, placed);
-    else xattrBlock = placed.inBlock.length > 0;
-  }
-  let blocks = 0;
-  let runs: LogicalRun[] | undefined;
-  if (entry.kind === 'file') {
-    if (entry.size > LARGEST_FILE)
-      refuse(entry.path, `its size is ${entry.size} bytes, and ${LARGEST_FILE} is the most`);
-    const only = entry.segments[0];
-    if (entry.segments.length === 1 && only?.offset === 0) blocks = Math.ceil(lengthOf(only.bytes) / BLOCK);
-    else {
-      runs = runsOf(entry.segments, entry.path);
-      blocks = runs.reduce((sum, run) => sum + run.count, 0);
-      if (runs.length === 0 || (runs.length === 1 && runs[0]?.logical === 0)) runs = undefined;
-    }
-  } else if (entry.kind === 'symlink') {
-    const length = nameToBytes(entry.target).length;
-    if (length > BLOCK - 1)
-      refuse(entry.path, `its target has ${length} bytes, and ${BLOCK - 1} is the most`);
-    if (length === 0) refuse(entry.path, 'its target is empty');
-    blocks = length > LONGEST_FAST_LINK ? 1 : 0;
-  } else if (entry.kind === 'char' || entry.kind === 'block') {
-    if (entry.major > 0xfff || entry.minor > 0xfffff) {
-      refuse(entry.path, `the device number ${entry.major}:${entry.minor} is too large`);
-    }
-  }
-  census.setContent(index, blocks, xattrBlock, runs);
-}
-
-/** The blocks that hold something of a file with holes. */
-function runsOf(segments: readonly Segment[], path: string): LogicalRun[] {
-  const runs: { logical: number; count: number }[] = [];
-  let reached = 0;
-  for (const { offset, bytes } of segments) {
-    const length = lengthOf(bytes);
-    if (offset < reached) throw new Error(`the segments of ${path} are not in order`);
-    if (length === 0) continue;
-    reached = offset + length;
-    const first = Math.floor(offset / BLOCK);
-    const end = Math.ceil(reached / BLOCK);
-    const last = runs[runs.length - 1];
-    if (last !== undefined && first <= last.logical + last.count) last.count = end - last.logical;
-    else runs.push({ logical: first, count: end - first });
-  }
-  return runs;
-}
-
-/** Finds the entries that hard links are other names of. */
-function resolveLinks(census: Census, links: readonly { index: Index; target: string }[]): void {
-  if (links.length === 0) return;
-  const wanted = new Map<number, string[]>();
-  for (const { target } of links) {
-    const hash = pathHash(target);
-    const targets = wanted.get(hash) ?? [];
-    if (!targets.includes(target)) wanted.set(hash, [...targets, target]);
-  }
-  const found = new Map<string, Index>();
-  for (let index = 0; index < census.length; index++) {
-    for (const target of wanted.get(census.hash(index)) ?? []) {
-      if (isPath(census, index, target)) found.set(target, index);
-    }
-  }
-  for (const { index, target } of links) {
-    const owner = found.get(target);
-    if (owner === undefined || owner >= index) throw new Error(`the hard link to ${target} comes before it`);
-    census.link(index, census.owner(owner));
-  }
-}
-
-function isPath(census: Census, index: Index, path: string): boolean {
-  let at = index;
-  for (const part of path.split('/').reverse()) {
-    if (at === 0 || !census.name(at).equals(nameToBytes(part))) return false;
-    at = census.parent(at);
-  }
-  return at === 0;
-}
-
-function countDirectories(census: Census, refuse: (path: string, why: string) => void): void {
-  for (let index = 0; index < census.length; index++) {
-    if (census.owner(index) !== index) continue;
-    if (census.type(index) === fileType.directory) {
-      const { plan } = census.directory(index);
-      if (typeof plan === 'string') refuse(census.path(index).slice(1), plan);
-      else census.setContent(index, plan.blocks, census.hasXattrBlock(index));
-    } else if (census.links(index) > MOST_LINKS) {
-      refuse(
-        census.path(index).slice(1),
-        `it has ${census.links(index)} names, and ${MOST_LINKS} is the most`,
-      );
-    }
-  }
-}
-
-/** FNV-1a of a name, going on from that of its directory. */
-function hashOf(start: number, name: Uint8Array): number {
-  let hash = Math.imul(start ^ 0x2f, 0x01000193);
-  for (const byte of name) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
-}
-
-function pathHash(path: string): number {
-  // As the walk does it: the root directory is a name of no bytes.
-  let hash = hashOf(0x811c9dc5, Buffer.alloc(0));
-  for (const part of path.split('/')) hash = hashOf(hash, nameToBytes(part));
-  return hash;
 }

@@ -37,14 +37,14 @@ export interface DirectoryPlan {
  * Spreads names over blocks. Where one block is too small, the range of hashes is halved until each part fits into a
  * block: a name more or less changes one leaf. A string says why it cannot be done.
  */
-export function planDirectory(names: readonly Uint8Array[], seed: readonly number[]): DirectoryPlan | string {
+export function planDirectory(names: readonly Name[], seed: readonly number[]): DirectoryPlan | string {
   const order = Uint32Array.from(names.keys());
   let total = 2 * entrySize(2);
-  for (const name of names) total += entrySize(name.length);
+  for (const { name } of names) total += entrySize(name.length);
   if (total <= BLOCK) {
     return { blocks: 1, indexed: false, leaves: [{ hash: 0, from: 0, to: names.length }], order };
   }
-  const hashes = Uint32Array.from(names, (name) => hashName(name, seed));
+  const hashes = Uint32Array.from(names, ({ name }) => hashName(name, seed));
   order.sort((a, b) => (hashes[a] ?? 0) - (hashes[b] ?? 0) || a - b);
   const leaves = splitByHash(names, hashes, order);
   const nodes = leaves.length <= ROOT_LIMIT ? 0 : Math.ceil(leaves.length / NODE_LIMIT);
@@ -52,10 +52,10 @@ export function planDirectory(names: readonly Uint8Array[], seed: readonly numbe
   return { blocks: 1 + nodes + leaves.length, indexed: true, leaves, order };
 }
 
-function splitByHash(names: readonly Uint8Array[], hashes: Uint32Array, order: Uint32Array): Leaf[] {
+function splitByHash(names: readonly Name[], hashes: Uint32Array, order: Uint32Array): Leaf[] {
   const leaves: Leaf[] = [];
   const hashAt = (i: number): number => hashes[order[i] ?? 0] ?? 0;
-  const sizeAt = (i: number): number => entrySize(names[order[i] ?? 0]?.length ?? 0);
+  const sizeAt = (i: number): number => entrySize(names[order[i] ?? 0]?.name.length ?? 0);
   const split = (from: number, to: number, low: number, span: number): void => {
     if (from === to) return;
     let size = 0;

@@ -54,6 +54,21 @@ export function treeBlocks(extents: number): number {
   return total;
 }
 
+/** Writes the tree of a file in one piece into the 60 bytes `root` of its inode; false if it takes more than one extent. */
+export function writeSingle(run: LogicalRun | undefined, place: Run, root: Buffer): boolean {
+  if (run === undefined || run.count > LONGEST) return false;
+  writeHeader(root, 1, MOST_IN_INODE, 0);
+  writeExtent(root, STEP, run.logical, run.count, place.start);
+  return true;
+}
+
+/** An entry of a node: an extent in a leaf, a child (without count) above. */
+interface NodeEntry {
+  readonly logical: number;
+  readonly start: number;
+  readonly count?: number;
+}
+
 /**
  * Writes a tree: its root into the 60 bytes `root` of the inode, its other nodes into `blocks` (zeroed, one after
  * another), which are the disk's blocks `numbers`.
@@ -64,34 +79,18 @@ export function writeTree(
   blocks: readonly Buffer[],
   numbers: readonly number[],
 ): void {
-  let level: { logical: number; write: (into: Buffer, at: number) => void }[] = extents.map((extent) => ({
-    logical: extent.logical,
-    write: (into, at) => {
-      into.writeUInt32LE(extent.logical, at);
-      into.writeUInt16LE(extent.count, at + 4);
-      into.writeUInt16LE(0, at + 6);
-      into.writeUInt32LE(extent.start, at + 8);
-    },
-  }));
+  let level: readonly NodeEntry[] = extents;
   let depth = 0;
   let next = 0;
   while (level.length > MOST_IN_INODE) {
-    const parents: typeof level = [];
+    const parents: NodeEntry[] = [];
     for (let i = 0; i < level.length; i += MOST_IN_BLOCK) {
       const children = level.slice(i, i + MOST_IN_BLOCK);
       const block = blocks[next];
-      const number = numbers[next];
-      const logical = children[0]?.logical ?? 0;
-      if (block === undefined || number === undefined) throw new Error('an extent tree has too few blocks');
-      next++;
+      const start = numbers[next++];
+      if (block === undefined || start === undefined) throw new Error('an extent tree has too few blocks');
       writeNode(block, MOST_IN_BLOCK, depth, children);
-      parents.push({
-        logical,
-        write: (into, at) => {
-          into.writeUInt32LE(logical, at);
-          into.writeUInt32LE(number, at + 4);
-        },
-      });
+      parents.push({ logical: children[0]?.logical ?? 0, start });
     }
     level = parents;
     depth++;
@@ -99,17 +98,29 @@ export function writeTree(
   writeNode(root, MOST_IN_INODE, depth, level);
 }
 
-function writeNode(
-  into: Buffer,
-  most: number,
-  depth: number,
-  children: readonly { write: (into: Buffer, at: number) => void }[],
-): void {
+function writeNode(into: Buffer, most: number, depth: number, entries: readonly NodeEntry[]): void {
+  writeHeader(into, entries.length, most, depth);
+  for (const [i, { logical, start, count }] of entries.entries()) {
+    const at = STEP * (i + 1);
+    if (count !== undefined) writeExtent(into, at, logical, count, start);
+    else {
+      into.writeUInt32LE(logical, at);
+      into.writeUInt32LE(start, at + 4);
+    }
+  }
+}
+
+function writeHeader(into: Buffer, count: number, most: number, depth: number): void {
   into.writeUInt16LE(MAGIC, 0);
-  into.writeUInt16LE(children.length, 2);
+  into.writeUInt16LE(count, 2);
   into.writeUInt16LE(most, 4);
   into.writeUInt16LE(depth, 6);
-  for (const [i, child] of children.entries()) child.write(into, STEP * (i + 1));
+}
+
+function writeExtent(into: Buffer, at: number, logical: number, count: number, start: number): void {
+  into.writeUInt32LE(logical, at);
+  into.writeUInt16LE(count, at + 4);
+  into.writeUInt32LE(start, at + 8);
 }
 
 /** Reads a tree; `readBlock` gives the bytes of a block. */

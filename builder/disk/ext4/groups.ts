@@ -1,15 +1,106 @@
-// Block groups: their descriptors, and the bitmaps of what is taken.
-import { BLOCK, BLOCKS_PER_GROUP, DESCRIPTOR_SIZE, type Layout, type Run } from './layout.ts';
+// Block groups: what is in use in each, and their descriptors behind the superblock.
+import { BLOCK, BLOCKS_PER_GROUP, DESCRIPTOR_SIZE, INODE_SIZE, type Layout, type Run } from './layout.ts';
+import { encodeSuperblock, SUPERBLOCK_AT } from './superblock.ts';
+import type { Ext4Plan } from './write.ts';
 
-/** What is taken in one group. */
-export interface GroupUse {
+interface GroupUse {
   freeBlocks: number;
   freeInodes: number;
   directories: number;
 }
 
-/** The group descriptors, one after another. */
-export function encodeDescriptors(layout: Layout, use: readonly GroupUse[]): Buffer {
+/** Superblock and descriptors as they are at the head of a group. */
+export function headsOf(plan: Ext4Plan): (group: number) => Buffer {
+  const { geometry, inodesPerGroup } = plan.layout;
+  const use = usePerGroup(plan);
+  const descriptors = encodeDescriptors(plan.layout, use);
+  const counts = {
+    blocks: geometry.blocks,
+    inodes: inodesPerGroup * geometry.groups,
+    inodesPerGroup,
+    freeBlocks: use.reduce((sum, group) => sum + group.freeBlocks, 0),
+    freeInodes: use.reduce((sum, group) => sum + group.freeInodes, 0),
+  };
+  return (group) => {
+    const head = Buffer.alloc(geometry.headBlocks * BLOCK);
+    head.set(encodeSuperblock(plan.identity, counts, group), group === 0 ? SUPERBLOCK_AT : 0);
+    head.set(descriptors, BLOCK);
+    return head;
+  };
+}
+
+/** Blocks in use, ascending, but for the copies of the superblock: runs by group. */
+export function* usedBlocks(plan: Ext4Plan): Generator<{ group: number; from: number; count: number }> {
+  const { geometry } = plan.layout;
+  for (const { start, count } of usedPlaces(plan)) yield* byGroup(geometry.runs(start, count));
+}
+
+/** Places in use, those that follow each other as one. */
+function* usedPlaces({ layout, census }: Ext4Plan): Generator<Run> {
+  const { geometry, inodesPerGroup } = layout;
+  let start = 0;
+  let end = layout.bitmaps + 2 * geometry.groups;
+  for (const table of layout.tables) {
+    if (table !== end) {
+      yield { start, count: end - start };
+      start = table;
+    }
+    end = table + (inodesPerGroup * INODE_SIZE) / BLOCK;
+  }
+  for (let index = 0; index < census.length; index++) {
+    if (census.owner(index) !== index) continue;
+    const blocks = census.blocks(index);
+    if (blocks === 0) continue;
+    const place = census.place(index);
+    if (place !== end) {
+      yield { start, count: end - start };
+      start = place;
+    }
+    end = place + blocks;
+  }
+  yield { start, count: end - start };
+}
+
+function* byGroup(runs: readonly Run[]): Generator<{ group: number; from: number; count: number }> {
+  for (const run of runs) {
+    for (let start = run.start, left = run.count; left > 0; ) {
+      const from = start % BLOCKS_PER_GROUP;
+      const count = Math.min(left, BLOCKS_PER_GROUP - from);
+      yield { group: Math.floor(start / BLOCKS_PER_GROUP), from, count };
+      start += count;
+      left -= count;
+    }
+  }
+}
+
+function usePerGroup(plan: Ext4Plan): GroupUse[] {
+  const { census, layout } = plan;
+  const { geometry, inodesPerGroup } = layout;
+  const use = Array.from({ length: geometry.groups }, (_, group) => ({
+    freeBlocks: Math.min(BLOCKS_PER_GROUP, geometry.blocks - group * BLOCKS_PER_GROUP),
+    freeInodes: inodesPerGroup,
+    directories: 0,
+  }));
+  const at = (group: number): GroupUse => {
+    const found = use[group];
+    if (found === undefined) throw new Error(`there is no group ${group}`);
+    return found;
+  };
+  for (const copy of geometry.copies) at(copy / BLOCKS_PER_GROUP).freeBlocks -= geometry.headBlocks;
+  for (const { group, count } of usedBlocks(plan)) at(group).freeBlocks -= count;
+  // The filesystem's own inodes come first; the root directory, entry 0, is one of them.
+  at(0).freeInodes -= 10;
+  at(0).directories++;
+  for (let index = 1; index < census.length; index++) {
+    if (census.owner(index) !== index) continue;
+    const group = at(Math.floor((census.inode(index) - 1) / inodesPerGroup));
+    group.freeInodes--;
+    if (census.kind(index) === 'directory') group.directories++;
+  }
+  return use;
+}
+
+function encodeDescriptors(layout: Layout, use: readonly GroupUse[]): Buffer {
   const { geometry } = layout;
   const bytes = Buffer.alloc((geometry.headBlocks - 1) * BLOCK);
   for (const [group, { freeBlocks, freeInodes, directories }] of use.entries()) {
@@ -22,34 +113,4 @@ export function encodeDescriptors(layout: Layout, use: readonly GroupUse[]): Buf
     bytes.writeUInt16LE(directories, at + 16);
   }
   return bytes;
-}
-
-/** Sets `count` bits from `from` on. */
-export function setBits(bitmap: Uint8Array, from: number, count: number): void {
-  const end = from + count;
-  let at = from;
-  while (at < end && at % 8 !== 0) setBit(bitmap, at++);
-  if (end - at >= 8) {
-    bitmap.fill(0xff, at / 8, Math.floor(end / 8));
-    at = Math.floor(end / 8) * 8;
-  }
-  while (at < end) setBit(bitmap, at++);
-}
-
-function setBit(bitmap: Uint8Array, at: number): void {
-  bitmap[at >> 3] = (bitmap[at >> 3] ?? 0) | (1 << (at & 7));
-}
-
-/** The runs of blocks, ascending, cut at the borders of groups. */
-export function* byGroup(runs: Iterable<Run>): Generator<{ group: number; from: number; count: number }> {
-  for (const run of runs) {
-    for (let start = run.start, left = run.count; left > 0; ) {
-      const group = Math.floor(start / BLOCKS_PER_GROUP);
-      const from = start % BLOCKS_PER_GROUP;
-      const count = Math.min(left, BLOCKS_PER_GROUP - from);
-      yield { group, from, count };
-      start += count;
-      left -= count;
-    }
-  }
 }

@@ -78,7 +78,7 @@ export function encodeInode(inode: Inode, into: Buffer): void {
 }
 
 /** Writes a device number into the block field, in the shorter form where it fits. */
-export function encodeDevice(major: number, minor: number, field: Buffer): void {
+export function encodeDevice({ major, minor }: { major: number; minor: number }, field: Buffer): void {
   if (major < 256 && minor < 256) field.writeUInt32LE((major << 8) | minor, 0);
   else field.writeUInt32LE(((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0, 4);
 }

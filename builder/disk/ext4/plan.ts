@@ -10,10 +10,11 @@
 import { Failure } from '../../../formats/errors.ts';
 import type { EntrySource } from '../../tree/entry.ts';
 import type { Volume } from '../volume.ts';
-import { type Census, takeCensus } from './census.ts';
+import type { Census } from './census.ts';
 import { BLOCK, Geometry, type Layout, layOut, MOST_BLOCKS, mappedRanges } from './layout.ts';
 import { numberInodes, placeBlocks } from './placement.ts';
 import { type Identity, seedWords } from './superblock.ts';
+import { takeCensus } from './survey.ts';
 import { writeExt4 } from './write.ts';
 
 export interface Ext4Options extends Identity {
@@ -34,7 +35,7 @@ export interface Ext4Volume extends Volume {
 const MIB = 1024 * 1024;
 
 /**
- * Plans a filesystem of a tree. The tree is gone through again when it is written and must not change until then.
+ * Plans a filesystem of a tree. The tree is gone through once; of what it says only the bytes of files are read later.
  * Refuses with Failure('input', …): entries that do not fit into ext4, by name, and a size that is too small, by how
  * much.
  */
@@ -52,7 +53,7 @@ export function planExt4(tree: EntrySource, options: Ext4Options): Ext4Volume {
     mapped: mappedRanges(layout.geometry, end),
     free: (layout.geometry.places - used) * BLOCK,
     inodes: placed.inodes,
-    write: (output) => writeExt4({ tree, census, layout, end, identity: options }, output),
+    write: (output) => writeExt4({ census, layout, end, identity: options }, output),
   };
 }
 

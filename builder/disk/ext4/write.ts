@@ -1,28 +1,19 @@
 // Writes a planned filesystem, from its first byte to its last.
-import type { Entry, EntrySource } from '../../tree/entry.ts';
-import { lengthOf, nameToBytes } from '../../tree/entry.ts';
+import { lengthOf } from '../../tree/entry.ts';
 import { Batch } from '../batch.ts';
 import type { Output } from '../volume.ts';
-import { type Census, type Index, withLostAndFound } from './census.ts';
+import { writeBitmaps } from './bitmaps.ts';
+import type { Census, Index } from './census.ts';
 import { writeDirectory } from './directories.ts';
-import { extentsOf, writeTree } from './extents.ts';
-import { byGroup, encodeDescriptors, type GroupUse, setBits } from './groups.ts';
-import {
-  BLOCK_FIELD,
-  encodeDevice,
-  encodeInode,
-  fileType,
-  MOST_LINKS,
-  XATTR_ROOM,
-  XATTRS_AT,
-} from './inodes.ts';
-import { BLOCK, BLOCKS_PER_GROUP, INODE_SIZE, type Layout, ROOT_INODE, type Run } from './layout.ts';
-import { encodeSuperblock, type Identity, SUPERBLOCK_AT } from './superblock.ts';
+import { extentsOf, writeSingle, writeTree } from './extents.ts';
+import { headsOf } from './groups.ts';
+import { BLOCK_FIELD, encodeDevice, encodeInode, MOST_LINKS, XATTR_ROOM, XATTRS_AT } from './inodes.ts';
+import { BLOCK, BLOCKS_PER_GROUP, INODE_SIZE, type Layout } from './layout.ts';
+import type { Identity } from './superblock.ts';
 import { placeXattrs, writeInBlock, writeInInode, type XattrPlacement } from './xattrs.ts';
 
 /** All that is decided about a filesystem. */
 export interface Ext4Plan {
-  readonly tree: EntrySource;
   readonly census: Census;
   readonly layout: Layout;
   /** First place after the files. */
@@ -30,9 +21,11 @@ export interface Ext4Plan {
   readonly identity: Identity;
 }
 
-type Inoded = Exclude<Entry, { kind: 'hardlink' }>;
+/** Bytes of a file between two looks at whether others wait. */
+const PIECE = 8 * 1024 * 1024;
 const noXattrs: XattrPlacement = { inInode: [], inBlock: [] };
 
+/** Writes in ascending order. */
 export async function writeExt4(plan: Ext4Plan, output: Output): Promise<void> {
   const heads = headsOf(plan);
   const spliced = new Spliced(plan, heads, output);
@@ -90,228 +83,119 @@ class Spliced implements Output {
   }
 }
 
-/** Superblock and descriptors as they are at the head of a group. */
-function headsOf(plan: Ext4Plan): (group: number) => Buffer {
-  const { geometry, inodesPerGroup } = plan.layout;
-  const use = usePerGroup(plan);
-  const descriptors = encodeDescriptors(plan.layout, use);
-  const counts = {
-    blocks: geometry.blocks,
-    inodes: inodesPerGroup * geometry.groups,
-    inodesPerGroup,
-    freeBlocks: use.reduce((sum, group) => sum + group.freeBlocks, 0),
-    freeInodes: use.reduce((sum, group) => sum + group.freeInodes, 0),
-  };
-  return (group) => {
-    const head = Buffer.alloc(geometry.headBlocks * BLOCK);
-    head.set(encodeSuperblock(plan.identity, counts, group), group === 0 ? SUPERBLOCK_AT : 0);
-    head.set(descriptors, BLOCK);
-    return head;
-  };
-}
-
-/** Blocks in use, ascending, but for the copies of the superblock. */
-function* usedRuns({ layout, census }: Ext4Plan): Generator<Run> {
-  const { geometry } = layout;
-  yield* geometry.runs(0, geometry.headBlocks + 2 * geometry.groups);
-  for (const table of layout.tables)
-    yield* geometry.runs(table, (layout.inodesPerGroup * INODE_SIZE) / BLOCK);
+async function writeInodes({ census, layout }: Ext4Plan, batch: Batch): Promise<void> {
+  const bytes = Buffer.alloc(INODE_SIZE);
+  const source = { at: 'memory', bytes } as const;
   for (let index = 0; index < census.length; index++) {
-    if (census.owner(index) === index) yield* geometry.runs(census.place(index), census.blocks(index));
-  }
-}
-
-function usePerGroup(plan: Ext4Plan): GroupUse[] {
-  const { geometry, inodesPerGroup } = plan.layout;
-  const use = Array.from({ length: geometry.groups }, (_, group) => ({
-    freeBlocks: Math.min(BLOCKS_PER_GROUP, geometry.blocks - group * BLOCKS_PER_GROUP),
-    freeInodes: inodesPerGroup,
-    directories: 0,
-  }));
-  const at = (group: number): GroupUse => {
-    const found = use[group];
-    if (found === undefined) throw new Error(`there is no group ${group}`);
-    return found;
-  };
-  for (const copy of geometry.copies) at(copy / BLOCKS_PER_GROUP).freeBlocks -= geometry.headBlocks;
-  for (const { group, count } of byGroup(usedRuns(plan))) at(group).freeBlocks -= count;
-  for (const inode of usedInodes(plan)) {
-    const group = at(Math.floor((inode.number - 1) / inodesPerGroup));
-    group.freeInodes--;
-    if (inode.directory) group.directories++;
-  }
-  return use;
-}
-
-function* usedInodes({ census }: Ext4Plan): Generator<{ number: number; directory: boolean }> {
-  // The filesystem's own come first; the root directory is one of them.
-  for (let number = 1; number <= 10; number++) yield { number, directory: number === ROOT_INODE };
-  for (let index = 1; index < census.length; index++) {
     if (census.owner(index) !== index) continue;
-    yield { number: census.inode(index), directory: census.type(index) === fileType.directory };
-  }
-}
-
-/** The bitmaps are streams of bits over all groups, written as the blocks and inodes in use come by. */
-function writeBitmaps(plan: Ext4Plan, batch: Batch): void {
-  const { geometry, inodesPerGroup } = plan.layout;
-  const copies = new Set(geometry.copies.map((copy) => copy / BLOCKS_PER_GROUP));
-  const finish = (bitmap: Buffer, group: number): void => {
-    if (copies.has(group)) setBits(bitmap, 0, geometry.headBlocks);
-    const blocks = Math.min(BLOCKS_PER_GROUP, geometry.blocks - group * BLOCKS_PER_GROUP);
-    setBits(bitmap, blocks, BLOCKS_PER_GROUP - blocks);
-  };
-  let group = 0;
-  let bitmap = Buffer.alloc(BLOCK);
-  const next = (end: (bitmap: Buffer, group: number) => void): void => {
-    end(bitmap, group);
-    batch.append({ at: 'memory', bytes: bitmap }, 0, BLOCK);
-    group++;
-    bitmap = Buffer.alloc(BLOCK);
-  };
-  for (const used of byGroup(usedRuns(plan))) {
-    while (group < used.group) next(finish);
-    setBits(bitmap, used.from, used.count);
-  }
-  while (group < geometry.groups) next(finish);
-  group = 0;
-  const pad = (inodes: Buffer): void => setBits(inodes, inodesPerGroup, 8 * BLOCK - inodesPerGroup);
-  for (const { number } of usedInodes(plan)) {
-    while (group < Math.floor((number - 1) / inodesPerGroup)) next(pad);
-    setBits(bitmap, (number - 1) % inodesPerGroup, 1);
-  }
-  while (group < geometry.groups) next(pad);
-}
-
-async function writeInodes(plan: Ext4Plan, batch: Batch): Promise<void> {
-  const { census, layout } = plan;
-  let index = 0;
-  const all = Buffer.alloc(INODE_SIZE);
-  const placeOf = (number: number): number => {
-    const table = layout.tables[Math.floor((number - 1) / layout.inodesPerGroup)] ?? 0;
-    return table * BLOCK + ((number - 1) % layout.inodesPerGroup) * INODE_SIZE;
-  };
-  for (const entry of withLostAndFound(plan.tree, plan.identity.time)) {
-    const self = index++;
-    if (entry.kind === 'hardlink') continue;
-    batch.zeros(placeOf(census.inode(self)));
-    all.fill(0);
-    fillInode(plan, self, entry, all);
-    batch.append({ at: 'memory', bytes: all }, 0, INODE_SIZE);
+    const number = census.inode(index) - 1;
+    const table = layout.tables[Math.floor(number / layout.inodesPerGroup)] ?? 0;
+    batch.zeros(table * BLOCK + (number % layout.inodesPerGroup) * INODE_SIZE);
+    bytes.fill(0);
+    fillInode(census, layout, index, bytes);
+    batch.append(source, 0, INODE_SIZE);
     if (batch.tired) await batch.rest();
   }
-  if (index !== census.length) throw new Error('a tree changed between planning and writing');
 }
 
-function fillInode({ census, layout }: Ext4Plan, index: Index, entry: Inoded, into: Buffer): void {
-  const { geometry } = layout;
+function fillInode(census: Census, layout: Layout, index: Index, into: Buffer): void {
+  const kind = census.kind(index);
   const content = census.content(index);
-  const treePlace = census.place(index) + content;
-  const xattrs = xattrsOf(entry);
-  const fast = entry.kind === 'symlink' && content === 0;
-  const special =
-    entry.kind === 'char' || entry.kind === 'block' || entry.kind === 'fifo' || entry.kind === 'socket';
+  const fast = kind === 'symlink' && content === 0;
+  const mapped = kind === 'file' || kind === 'directory' || (kind === 'symlink' && !fast);
   const links = census.links(index);
+  const xattrPlace = census.place(index) + content + census.treeBlocks(index);
   encodeInode(
     {
-      kind: entry.kind,
-      mode: entry.mode,
-      uid: entry.uid,
-      gid: entry.gid,
-      mtime: entry.mtime,
-      size: sizeOf(entry, content),
+      kind,
+      mode: census.mode(index),
+      uid: census.uid(index),
+      gid: census.gid(index),
+      mtime: census.mtime(index),
+      size: kind === 'directory' ? content * BLOCK : census.size(index),
       // One name says: more than can be counted.
       links: links > MOST_LINKS ? 1 : links,
       blocks: census.blocks(index),
-      mapped: !fast && !special,
-      indexed: entry.kind === 'directory' && content > 1,
-      xattrBlock: census.hasXattrBlock(index) ? geometry.block(treePlace + census.treeBlocks(index)) : 0,
+      mapped,
+      indexed: kind === 'directory' && content > 1,
+      xattrBlock: census.hasXattrBlock(index) ? layout.geometry.block(xattrPlace) : 0,
     },
     into,
   );
   const field = into.subarray(BLOCK_FIELD.at, BLOCK_FIELD.at + BLOCK_FIELD.length);
-  if (fast) field.set(nameToBytes(entry.target));
-  else if (entry.kind === 'char' || entry.kind === 'block') encodeDevice(entry.major, entry.minor, field);
-  else if (!special) writeExtents(index, census, layout, field);
-  writeInInode(xattrs.inInode, into.subarray(XATTRS_AT));
+  if (fast) field.set(census.target(index));
+  else if (mapped) writeExtents(census, layout, index, field);
+  else if (kind === 'char' || kind === 'block') encodeDevice(census.device(index), field);
+  writeInInode(xattrsOf(census, index).inInode, into.subarray(XATTRS_AT));
 }
 
 /** Writes the extent tree's root into `field` and gives its other blocks. */
-function writeExtents(index: Index, census: Census, layout: Layout, field: Buffer): Buffer[] {
+function writeExtents(census: Census, { geometry }: Layout, index: Index, field: Buffer): Buffer[] {
   const content = census.content(index);
   const place = census.place(index);
   const count = census.treeBlocks(index);
+  const runs = census.runs(index);
+  const places = geometry.runs(place, content);
+  const whole = places[0];
+  if (runs.length <= 1 && places.length === 1 && whole !== undefined && writeSingle(runs[0], whole, field))
+    return [];
   const blocks = Array.from({ length: count }, () => Buffer.alloc(BLOCK));
-  const numbers = Array.from({ length: count }, (_, i) => layout.geometry.block(place + content + i));
-  writeTree(extentsOf(census.runs(index), layout.geometry.runs(place, content)), field, blocks, numbers);
+  const numbers = Array.from({ length: count }, (_, i) => geometry.block(place + content + i));
+  writeTree(extentsOf(runs, places), field, blocks, numbers);
   return blocks;
 }
 
-async function writeContents(plan: Ext4Plan, batch: Batch): Promise<void> {
-  const { census } = plan;
-  let index = 0;
-  for (const entry of withLostAndFound(plan.tree, plan.identity.time)) {
-    const self = index++;
-    if (entry.kind === 'hardlink' || census.blocks(self) === 0) continue;
-    batch.zeros(census.place(self) * BLOCK);
-    if (entry.kind === 'file') await writeFile(plan, self, entry, batch);
-    else if (entry.kind === 'symlink' && census.content(self) > 0)
-      batch.room(BLOCK).set(nameToBytes(entry.target));
-    else if (entry.kind === 'directory') writeNames(plan, self, batch);
-    if (census.treeBlocks(self) > 0) {
-      const blocks = writeExtents(self, census, plan.layout, Buffer.alloc(BLOCK_FIELD.length));
-      for (const bytes of blocks) batch.append({ at: 'memory', bytes }, 0, BLOCK);
+async function writeContents({ census, layout }: Ext4Plan, batch: Batch): Promise<void> {
+  for (let index = 0; index < census.length; index++) {
+    if (census.owner(index) !== index || census.blocks(index) === 0) continue;
+    batch.zeros(census.place(index) * BLOCK);
+    const kind = census.kind(index);
+    if (kind === 'file') await writeFile(census, index, batch);
+    else if (kind === 'directory') writeNames(census, index, batch);
+    else if (census.content(index) > 0) batch.room(BLOCK).set(census.target(index));
+    if (census.treeBlocks(index) > 0) {
+      for (const bytes of writeExtents(census, layout, index, Buffer.alloc(BLOCK_FIELD.length))) {
+        batch.append({ at: 'memory', bytes }, 0, BLOCK);
+      }
     }
-    if (census.hasXattrBlock(self)) writeInBlock(xattrsOf(entry).inBlock, batch.room(BLOCK));
+    if (census.hasXattrBlock(index)) writeInBlock(xattrsOf(census, index).inBlock, batch.room(BLOCK));
     if (batch.tired) await batch.rest();
   }
 }
 
-async function writeFile(
-  { census }: Ext4Plan,
-  index: Index,
-  entry: Entry & { kind: 'file' },
-  batch: Batch,
-): Promise<void> {
-  const segments = entry.segments[Symbol.iterator]();
-  let segment = segments.next();
+async function writeFile(census: Census, index: Index, batch: Batch): Promise<void> {
+  const segments = census.segments(index);
+  let next = 0;
   for (const run of census.runs(index)) {
     // Of this file's byte 0, where this run of blocks is.
     const base = batch.at - run.logical * BLOCK;
     const end = batch.at + run.count * BLOCK;
-    while (!segment.done && base + segment.value.offset < end) {
-      const { offset, bytes } = segment.value;
-      const length = lengthOf(bytes);
-      batch.zeros(base + offset);
+    for (let segment = segments[next]; segment !== undefined; segment = segments[++next]) {
+      if (base + segment.offset >= end) break;
+      batch.zeros(base + segment.offset);
+      const length = lengthOf(segment.bytes);
       for (let done = 0; done < length; ) {
-        const part = Math.min(length - done, 8 * 1024 * 1024);
-        batch.append(bytes, done, part);
+        const part = Math.min(length - done, PIECE);
+        batch.append(segment.bytes, done, part);
         done += part;
         if (batch.tired) await batch.rest();
       }
-      segment = segments.next();
     }
     batch.zeros(end);
   }
 }
 
-function writeNames({ census }: Ext4Plan, index: Index, batch: Batch): void {
+function writeNames(census: Census, index: Index, batch: Batch): void {
   const { plan, names } = census.directory(index);
   if (typeof plan === 'string') throw new Error(plan);
-  writeDirectory(plan, names, census.inode(index), census.inode(census.parent(index)), () =>
-    batch.room(BLOCK),
-  );
+  const parent = census.inode(census.parent(index));
+  writeDirectory(plan, names, census.inode(index), parent, () => batch.room(BLOCK));
 }
 
-function xattrsOf(entry: Inoded): XattrPlacement {
-  if (entry.xattrs === undefined) return noXattrs;
-  const placed = placeXattrs(entry.xattrs, XATTR_ROOM);
+function xattrsOf(census: Census, index: Index): XattrPlacement {
+  const xattrs = census.xattrs(index);
+  if (xattrs === undefined) return noXattrs;
+  const placed = placeXattrs(xattrs, XATTR_ROOM);
   if (typeof placed === 'string') throw new Error(placed);
   return placed;
-}
-
-function sizeOf(entry: Inoded, content: number): number {
-  if (entry.kind === 'file') return entry.size;
-  if (entry.kind === 'directory') return content * BLOCK;
-  return entry.kind === 'symlink' ? nameToBytes(entry.target).length : 0;
 }
