@@ -1,5 +1,5 @@
 // The base from Debian packages: mmdebstrap installs exactly the locked .debs, from the store alone.
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -34,18 +34,27 @@ export const base: Stage<BaseOptions, { readonly store: string }> = {
     await refuseForeign(options.architecture);
     const mode = process.getuid?.() === 0 ? 'root' : 'unshare';
     if (mode === 'unshare') await refuseWithoutIds();
-    const repository = await mkdtemp(join(tmpdir(), 'edgekiln-base-'));
+    const scratch = await mkdtemp(join(tmpdir(), 'edgekiln-base-'));
     try {
-      await chmod(repository, 0o755); // root of a user namespace is somebody else here
+      // Root of a user namespace is somebody else out here.
+      await chmod(scratch, 0o755);
+      const repository = join(scratch, 'repository');
+      const work = join(scratch, 'work');
+      for (const folder of [repository, work]) {
+        await mkdir(folder);
+        await chmod(folder, 0o755);
+      }
       const names = await writeRepository(repository, options.debs, new Store(inputs.store));
       workshop.say(`mmdebstrap installs ${names.length} packages for ${options.architecture}`);
       const target = join(workshop.result, 'base.tar');
       await run('mmdebstrap', mmdebstrapArguments(options, mode, names, repository, target), {
         cancelSignal: workshop.signal,
-        env: { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: 'C.UTF-8' },
+        forceKillAfterDelay: false, // it ends by itself, and then tidies up what only it may remove
+        env: { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: 'C.UTF-8', TMPDIR: work },
       });
     } finally {
-      await rm(repository, { recursive: true, force: true });
+      // Where it could not tidy up, what belongs to other ids is left to the machine's own clearing of /tmp.
+      await rm(scratch, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
     }
   },
 };
