@@ -61,17 +61,17 @@ function hearStranger(turn: Turn, peer: Peer, message: Message): boolean {
   const { state } = turn;
   const { body, boot } = message;
   if (body.kind !== 'hello') return false;
-  const echo = echoOf(body, state.place);
   const former = peer.formerBoots.includes(boot);
-  if (former && echo === state.challenge && state.challengeAt > peer.provenAt) {
+  const answersNewest = answers(body, state.place, state.challenge);
+  if (former && answersNewest && state.challengeAt > peer.provenAt) {
     // Two boots answer in turns: two boards.
     turn.note('discovery: clone');
     turn.alarm('clone', `place ${peer.place}`);
     return false;
   }
-  if (former || (echo !== state.challenge && echo !== state.formerChallenge)) {
-    keep(turn, { ...peer, stranger: { boot, challenge: body.challenge }, owed: true });
-    turn.helloWithin(200);
+  if (former || !(answersNewest || answers(body, state.place, state.formerChallenge))) {
+    keep(turn, withStranger(peer, boot, body.challenge));
+    if (!state.alarms.includes('clone')) turn.helloWithin(200);
     return false;
   }
   turn.note('discovery: proven');
@@ -83,7 +83,7 @@ function hearStranger(turn: Turn, peer: Peer, message: Message): boolean {
     sequence: message.sequence,
     seen: 1,
     heardAt: turn.now,
-    stranger: undefined,
+    strangers: peer.strangers.filter((stranger) => stranger.boot !== boot),
     canFoundSince: undefined,
     foundingSince: undefined,
   };
@@ -109,7 +109,7 @@ function withHello(turn: Turn, peer: Peer, message: Message, hello: Hello): Peer
 function ownPlaceSpoke(turn: Turn, message: Message): void {
   const { state } = turn;
   if (message.body.kind !== 'hello') return;
-  if (echoOf(message.body, state.place) === state.challenge) {
+  if (answers(message.body, state.place, state.challenge)) {
     turn.note('discovery: clone');
     turn.alarm('clone', `place ${state.place}: this one`);
     state.cloned = true;
@@ -117,13 +117,20 @@ function ownPlaceSpoke(turn: Turn, message: Message): void {
     return;
   }
   const peer = state.peers[state.place] ?? unknownPeer(state.place);
-  keep(turn, { ...peer, stranger: { boot: message.boot, challenge: message.body.challenge }, owed: true });
+  keep(turn, withStranger(peer, message.boot, message.body.challenge));
   turn.helloWithin(200);
 }
 
-function echoOf(hello: Hello, place: Place): Challenge | undefined {
-  for (const echo of hello.echoes) if (echo.place === place) return echo.challenge;
-  return undefined;
+/** Does the hello echo this challenge to this place? It may echo another too: to a former boot, or a recording of one. */
+function answers(hello: Hello, place: Place, challenge: Challenge): boolean {
+  for (const echo of hello.echoes) if (echo.place === place && echo.challenge === challenge) return true;
+  return false;
+}
+
+/** Recordings come from few boots: each that still speaks gets its echo, so that none keeps the living one from its. */
+function withStranger(peer: Peer, boot: BootId, challenge: Challenge): Peer {
+  const others = peer.strangers.filter((stranger) => stranger.boot !== boot).slice(-3);
+  return { ...peer, strangers: [...others, { boot, challenge }], owed: true };
 }
 
 function keep(turn: Turn, peer: Peer): void {
@@ -143,7 +150,7 @@ function unknownPeer(place: Place): Peer {
     seen: 0,
     heardAt: 0,
     challenge: undefined,
-    stranger: undefined,
+    strangers: [],
     owed: false,
     hello: undefined,
     generation: 0,
@@ -217,14 +224,14 @@ function takeEchoes(turn: Turn): Hello['echoes'] {
   let peers: (Peer | undefined)[] | undefined;
   for (const peer of state.peers) {
     if (peer?.owed !== true) continue;
-    if (echoes.length + 2 > mostEchoes) {
+    if (echoes.length + 5 > mostEchoes) {
       turn.helloWithin(0);
       break;
     }
-    if (peer.stranger !== undefined) echoes.push({ place: peer.place, challenge: peer.stranger.challenge });
+    for (const { challenge } of peer.strangers) echoes.push({ place: peer.place, challenge });
     if (peer.challenge !== undefined) echoes.push({ place: peer.place, challenge: peer.challenge });
     peers ??= state.peers.slice();
-    peers[peer.place] = { ...peer, owed: false };
+    peers[peer.place] = { ...peer, strangers: [], owed: false };
   }
   if (peers !== undefined) state.peers = peers;
   return echoes;

@@ -30,9 +30,9 @@ export interface Peer {
   readonly sequence: number;
   readonly seen: number;
   readonly heardAt: Milliseconds;
-  /** Challenge to echo to the proven boot, and to one that is not proven yet. */
+  /** Challenge to echo to the proven boot, and those of boots that are not proven. */
   readonly challenge: Challenge | undefined;
-  readonly stranger: { readonly boot: BootId; readonly challenge: Challenge } | undefined;
+  readonly strangers: readonly { readonly boot: BootId; readonly challenge: Challenge }[];
   /** It waits for an echo. */
   readonly owed: boolean;
   /** The proven boot's last hello, its generation, and when it first said that it could found. */

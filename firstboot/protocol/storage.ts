@@ -1,4 +1,5 @@
 // What a device does when its disk refuses: it stops voting, founding and joining, and tries again.
+import { proposeSoon } from './proposer.ts';
 import type { Record } from './record.ts';
 import { resume } from './start.ts';
 import { diskRetry } from './timings.ts';
@@ -12,6 +13,7 @@ export function persisted(turn: Turn, record: Record): void {
   state.diskFailed = false;
   state.diskRetryAt = Number.POSITIVE_INFINITY;
   if (record.amnesiac) state.recoverAt = turn.now;
+  proposeSoon(turn);
 }
 
 /** What was not written was not said either: the device goes back to what its disk holds. */

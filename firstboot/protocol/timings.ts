@@ -9,7 +9,7 @@ export const helloEvery = 1 * second;
 export const helloSlowly = 5 * second;
 export const helloSlowlyAfter = 2 * minute;
 /** Between two hellos at least, however many reasons there are to speak. */
-export const helloAtMostEvery = 250;
+export const helloAtMostEvery = 400;
 /** A server's beacon while its cluster is young, and when nothing happens (Syncthing: 30 s). */
 export const beaconEvery = 5 * second;
 export const beaconSlowly = 30 * second;

@@ -134,8 +134,8 @@ export class Board {
   }
 
   wake(): void {
+    if (this.state === undefined || this.#world.now < this.#wakesAt) return; // an earlier one was set since
     this.#wakesAt = Number.POSITIVE_INFINITY;
-    if (this.state === undefined) return;
     const due = wakeAt(this.state);
     const now = this.#world.now - this.#startedAt;
     // A millionth of a millisecond is forgiven: sums of fractions do not always come back as they went in.

@@ -3,7 +3,6 @@
 import { Random } from './random.ts';
 import type { Fault, Scenario } from './schedule.ts';
 
-
 /** How a kind of trouble looks, at a time, to a device. */
 type Trouble = (random: Random, at: number, devices: number, lasts: number) => readonly Fault[];
 
@@ -13,7 +12,9 @@ const troubles: readonly Trouble[] = [
   (random, at, n) => {
     const one = device(random, n);
     const off = { at, event: 'power-off', device: one } as const;
-    return random.chance(0.2) ? [off] : [off, { at: at + random.between(1, 60), event: 'power-on', device: one }];
+    return random.chance(0.2)
+      ? [off]
+      : [off, { at: at + random.between(1, 60), event: 'power-on', device: one }];
   },
   // A port that flaps: a founder's, at every step of its founding, in some seed.
   (random, at, n) => {
@@ -52,17 +53,26 @@ const troubles: readonly Trouble[] = [
   (random, at, n) => [{ at, event: 'agent-restart', device: device(random, n) }],
   (random, at, n) => [{ at, event: 'flash', device: device(random, n) }],
   (random, at, n) => [{ at, event: 'deploy', device: device(random, n) }],
-  (random, at, n) => [{ at, event: 'clock', device: device(random, n), to: random.pick([0, 2_177_452_800, 4e9]) }],
-  (_, at) => [{ at: at / 4, event: 'replay', on: false }, { at, event: 'replay', on: true }],
+  (random, at, n) => [
+    { at, event: 'clock', device: device(random, n), to: random.pick([0, 2_177_452_800, 4e9]) },
+  ],
+  (_, at) => [
+    { at: at / 4, event: 'replay', on: false },
+    { at, event: 'replay', on: true },
+  ],
   // Rare: each needs a person afterwards, and hides what else could be found.
-  (random, at, n) => (random.chance(0.3) ? [{ at, event: 'clone', device: device(random, n) }] : []),
-  (random, at, n) => (random.chance(0.5) ? [{ at, event: 'steal', device: device(random, n) }] : []),
+  (random, at, n) => (random.chance(0.1) ? [{ at, event: 'clone', device: device(random, n) }] : []),
+  (random, at, n) => (random.chance(0.15) ? [{ at, event: 'steal', device: device(random, n) }] : []),
   (random, at, n) => {
     const some = Array.from({ length: n }, (_, index) => index + 1).filter(() => random.chance(0.5));
     const mistake = random.chance(0.5) && some.length > 0 ? { electors: some.slice(0, 7) } : {};
     const fork = random.chance(0.1);
-    const holders = random.shuffled(Array.from({ length: n }, (_, index) => index + 1)).slice(0, 1 + random.below(n));
-    return holders.map((one) => ({ at, event: 'roster', device: one, epoch: 2, deny: [], fork, ...mistake }) as const);
+    const holders = random
+      .shuffled(Array.from({ length: n }, (_, index) => index + 1))
+      .slice(0, 1 + random.below(n));
+    return holders.map(
+      (one) => ({ at, event: 'roster', device: one, epoch: 2, deny: [], fork, ...mistake }) as const,
+    );
   },
   // The whole site loses power, and comes back in any order.
   (random, at, n) => {
@@ -89,8 +99,17 @@ export function draw(seed: number, mostDevices = 7): Scenario {
   schedule.sort((a, b) => a.at - b.at);
   const workers = Array.from({ length: devices }, (_, index) => index + 1).filter(() => random.chance(0.1));
   if (workers.length === devices) workers.pop();
-  const policy = random.pick(['first-online', 'first-online', 'first-online', 'first-online', 'majority', 'designated']);
-  const eligible = Array.from({ length: devices }, (_, index) => index + 1).filter((one) => !workers.includes(one));
+  const policy = random.pick([
+    'first-online',
+    'first-online',
+    'first-online',
+    'first-online',
+    'majority',
+    'designated',
+  ]);
+  const eligible = Array.from({ length: devices }, (_, index) => index + 1).filter(
+    (one) => !workers.includes(one),
+  );
   return {
     version: 1,
     seed,
@@ -106,6 +125,27 @@ export function draw(seed: number, mostDevices = 7): Scenario {
   };
 }
 
+/** A calm site of any size, switched on within two seconds. */
+export function largeSite(devices: number, seed = 1): Scenario {
+  const random = new Random(seed);
+  const schedule = Array.from({ length: devices }, (_, index): Fault => {
+    return { at: random.between(0, 2), event: 'power-on', device: index + 1 };
+  });
+  return {
+    version: 1,
+    seed,
+    devices,
+    electors: undefined,
+    workers: [],
+    policy: 'first-online',
+    refound: false,
+    spanningTree: false,
+    heal: true,
+    lasts: 60,
+    schedule,
+  };
+}
+
 /** How a site comes alive: all at once, one by one, or a part of it much later. */
 function powerOn(random: Random, devices: number, lasts: number): readonly Fault[] {
   const within = random.pick([0, 0.5, 2, 20, lasts]);
@@ -114,4 +154,3 @@ function powerOn(random: Random, devices: number, lasts: number): readonly Fault
     return { at, event: 'power-on', device: index + 1 };
   });
 }
-

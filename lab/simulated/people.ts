@@ -26,7 +26,9 @@ export function arrange(world: World): void {
 }
 
 function describe({ at: _, event, ...rest }: Fault): string {
-  return `${event} ${Object.entries(rest).map(([key, value]) => `${key} ${JSON.stringify(value)}`).join(', ')}`;
+  return `${event} ${Object.entries(rest)
+    .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
+    .join(', ')}`;
 }
 
 function befall(world: World, fault: Fault): void {
@@ -137,7 +139,11 @@ function steal(world: World, board: Board): void {
   board.powerOff();
   board.stolen = true;
   const { place } = board;
-  const identity: Identity = { cluster: 'e'.repeat(12) as ClusterId, ca: 'e'.repeat(64) as Hash, founder: place };
+  const identity: Identity = {
+    cluster: 'e'.repeat(12) as ClusterId,
+    ca: 'e'.repeat(64) as Hash,
+    founder: place,
+  };
   const boot = world.random.bits48() as BootId;
   let sequence = 0;
   world.network.plug(board.index, world.now);

@@ -9,13 +9,15 @@ export interface Result {
   readonly violations: readonly Violation[];
   /** Seconds from the founder's power-on (or a majority's, where it is asked first) to its start of k3s. */
   readonly foundedAfter: number | undefined;
+  /** Nothing but power-on happened before the founding, and no port was silenced by spanning tree. */
+  readonly calm: boolean;
   readonly world: World;
 }
 
 /** Healed sites may need a founder's loss proven (30 min), a second time, and the joins after it. */
 const patience = 2 * 3600_000;
-/** After this long it is looked whether anything is owed at all. */
-const soon = 300_000;
+/** After this long it is first looked whether anything is owed at all; then after twice as long, and so on. */
+const soon = 60_000;
 
 export function run(scenario: Scenario, withTimeline = false): Result {
   const world = new World(scenario, allCheckers(), withTimeline);
@@ -23,7 +25,12 @@ export function run(scenario: Scenario, withTimeline = false): Result {
   world.run(scenario.lasts * 1000);
   if (scenario.heal && world.violations.length === 0) heal(world);
   world.onEnded();
-  return { violations: world.violations, foundedAfter: world.foundedAfter, world };
+  const { violations, foundedAfter } = world;
+  return { violations, foundedAfter, calm: calmUntil(scenario, world.foundedAt), world };
+}
+
+function calmUntil({ schedule, spanningTree }: Scenario, founded: number): boolean {
+  return !spanningTree && schedule.every((fault) => fault.event === 'power-on' || fault.at * 1000 > founded);
 }
 
 function heal(world: World): void {
@@ -43,8 +50,8 @@ function heal(world: World): void {
   }
   world.moved = true;
   const until = world.now + patience;
-  while (world.now < until && world.violations.length === 0 && !converged(world)) {
-    world.run(world.now + soon, () => converged(world));
+  for (let look = soon; world.now < until && world.violations.length === 0 && !converged(world); look *= 2) {
+    world.run(Math.min(world.now + look, until), () => converged(world));
     if (owed(world) === undefined) return;
   }
   const debt = owed(world);

@@ -45,7 +45,10 @@ export class World {
   recording = false;
   /** See `Result.foundedAfter`. */
   foundedAfter: number | undefined;
+  foundedAt = Number.POSITIVE_INFINITY;
   datagrams = 0;
+  /** Handled so far. */
+  events = 0;
   /** Events since time last moved: a run that does not move is a bug, and is ended. */
   #without = 0;
   readonly #queue = new Queue<Item>();
@@ -77,6 +80,7 @@ export class World {
       if (queue.nextAt() > this.now) this.#without = 0;
       this.now = queue.nextAt();
       this.#without += 1;
+      this.events += 1;
       if (this.#without > 100_000) throw new Error(`time stands still at ${this.now} ms`);
       const item = queue.pop() as Item;
       const { board } = item;
@@ -182,7 +186,10 @@ export class World {
 
   onFounding(board: Board, identity: Identity): void {
     this.note(board, `starts k3s as founder of ${identity.cluster}`);
-    this.foundedAfter ??= (this.now - this.#foundableSince(board)) / 1000;
+    if (this.foundedAfter === undefined) {
+      this.foundedAfter = (this.now - this.#foundableSince(board)) / 1000;
+      this.foundedAt = this.now;
+    }
     for (const checker of this.#checkers) checker.founding?.(this, board, identity);
   }
 

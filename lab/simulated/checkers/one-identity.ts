@@ -22,7 +22,10 @@ export function oneIdentity(): Checker {
       if (certificate === undefined) return;
       const before = decided.get(certificate.generation);
       if (before === undefined) decided.set(certificate.generation, certificate);
-      else if (!sameIdentity(before.value, certificate.value) && !excused(world, known, before, certificate)) {
+      else if (
+        !sameIdentity(before.value, certificate.value) &&
+        !excused(world, known, before, certificate)
+      ) {
         world.violate(
           promise,
           `generation ${certificate.generation}: ${before.value.cluster} and ${certificate.value.cluster}`,

@@ -1,0 +1,110 @@
+// `npm run simulate -- [--seeds N] [--from S] [--seed S] [--schedule FILE] [--sites N] [--timeline]`
+// The last line is JSON: {"seeds", "violations", "p50_s", "p99_s"}. Exit code 1 where a promise was broken.
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { exitCodeOf, Failure, renderError } from '../../formats/errors.ts';
+import { draw, largeSite } from './draw.ts';
+import { runPool } from './pool.ts';
+import { type Result, run } from './run.ts';
+import { type Scenario, scheduleSchema } from './schedule.ts';
+import { type Batch, joinBatches, summarize } from './summary.ts';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '0' },
+    seed: { type: 'string' },
+    schedule: { type: 'string' },
+    sites: { type: 'string' },
+    timeline: { type: 'boolean', default: false },
+    marks: { type: 'boolean', default: false },
+    workers: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const usage = `simulate: whole sites of the formation protocol in virtual time
+  --seeds N         run N drawn sites of 1 to 7 devices (default 10000), from seed --from (default 0)
+  --seed S          run one drawn site; --timeline prints what happened
+  --schedule FILE   run one site with the faults of a file (docs/formation.md, "Schedules")
+  --sites N         one calm site of N devices (up to 253)
+  --marks           say how often each rule was used
+  --workers N       threads (default: one a core)`;
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${renderError(error)}\n`);
+  process.exitCode = exitCodeOf(error);
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(`${usage}\n`);
+    return 0;
+  }
+  const batch = await chosen();
+  for (const violation of batch.violations.slice(0, 20)) {
+    process.stdout.write(
+      `seed ${violation.seed}: '${violation.promise}' broken after ${violation.at} s: ${violation.what}\n`,
+    );
+  }
+  if (values.marks) {
+    for (const [mark, times] of Object.entries(batch.marks).sort())
+      process.stdout.write(`${mark}: ${times}\n`);
+  }
+  process.stdout.write(`${JSON.stringify(summarize(batch))}\n`);
+  return batch.violations.length === 0 ? 0 : 1;
+}
+
+async function chosen(): Promise<Batch> {
+  if (values.schedule !== undefined) return alone(readSchedule(values.schedule));
+  if (values.seed !== undefined) return alone(draw(count('--seed', values.seed)));
+  if (values.sites !== undefined) return alone(largeSite(count('--sites', values.sites)));
+  const workers = values.workers === undefined ? availableParallelism() : count('--workers', values.workers);
+  const seeds = values.seeds === undefined ? 10_000 : count('--seeds', values.seeds);
+  return joinBatches(await runPool(count('--from', values.from), seeds, workers));
+}
+
+/** One run; where it breaks a promise its timeline is printed without being asked for. */
+function alone(scenario: Scenario): Batch {
+  const result: Result = run(scenario, true);
+  process.stdout.write(`seed ${scenario.seed}\n`);
+  if (values.timeline || result.violations.length > 0) {
+    process.stdout.write(`${result.world.timeline?.join('\n')}\n`);
+  }
+  return {
+    seeds: 1,
+    violations: result.violations.map((violation) => ({ ...violation, seed: scenario.seed })),
+    founded: result.foundedAfter === undefined ? [] : [result.foundedAfter],
+    marks: Object.fromEntries(result.world.marks),
+  };
+}
+
+function readSchedule(file: string): Scenario {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Failure('io', { what: 'the schedule cannot be read', where: file, why: String(error) });
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new Failure('input', { what: 'the schedule is not JSON', where: file, why: String(error) });
+  }
+  const parsed = scheduleSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new Failure(
+    'input',
+    parsed.error.issues.map((issue) => ({ what: issue.message, where: `${file}: ${issue.path.join('.')}` })),
+  );
+}
+
+function count(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Failure('input', { what: `${option} takes a whole number`, why: `it is '${text}'` });
+}

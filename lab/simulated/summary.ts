@@ -1,0 +1,55 @@
+// What many runs come to: the last line of every run of the simulator, as JSON.
+import { draw } from './draw.ts';
+import { run } from './run.ts';
+import type { Violation } from './world.ts';
+
+/** What one batch of seeds came to; batches of several workers are joined. */
+export interface Batch {
+  readonly seeds: number;
+  readonly violations: readonly (Violation & { readonly seed: number })[];
+  /** Seconds from power-on to the founder's start, of runs whose founding no fault stood in the way of. */
+  readonly founded: readonly number[];
+  readonly marks: Readonly<Record<string, number>>;
+}
+
+export interface Summary {
+  readonly seeds: number;
+  readonly violations: number;
+  readonly p50_s: number | null;
+  readonly p99_s: number | null;
+}
+
+export function runSeeds(from: number, count: number): Batch {
+  const violations: (Violation & { seed: number })[] = [];
+  const founded: number[] = [];
+  const marks: Record<string, number> = {};
+  for (let seed = from; seed < from + count; seed += 1) {
+    const result = run(draw(seed));
+    for (const violation of result.violations) violations.push({ ...violation, seed });
+    if (result.foundedAfter !== undefined && result.calm) founded.push(result.foundedAfter);
+    for (const [mark, times] of result.world.marks) marks[mark] = (marks[mark] ?? 0) + times;
+  }
+  return { seeds: count, violations, founded, marks };
+}
+
+export function joinBatches(batches: readonly Batch[]): Batch {
+  const marks: Record<string, number> = {};
+  for (const batch of batches) {
+    for (const [mark, times] of Object.entries(batch.marks)) marks[mark] = (marks[mark] ?? 0) + times;
+  }
+  return {
+    seeds: batches.reduce((sum, batch) => sum + batch.seeds, 0),
+    violations: batches.flatMap((batch) => batch.violations),
+    founded: batches.flatMap((batch) => batch.founded),
+    marks,
+  };
+}
+
+export function summarize({ seeds, violations, founded }: Batch): Summary {
+  const sorted = [...founded].sort((a, b) => a - b);
+  const quantile = (share: number): number | null => {
+    const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+    return value === undefined ? null : Math.round(value * 10) / 10;
+  };
+  return { seeds, violations: violations.length, p50_s: quantile(0.5), p99_s: quantile(0.99) };
+}
