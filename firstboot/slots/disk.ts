@@ -59,7 +59,7 @@ async function copies(disk: FileHandle, stamp: Stamp): Promise<ReturnType<typeof
 }
 
 /** Exactly so many bytes from there; the end of the disk is an error. */
-export async function readBytes(disk: FileHandle, start: number, length: number): Promise<Buffer> {
+async function readBytes(disk: FileHandle, start: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length);
   await readInto(disk, start, bytes);
   return bytes;

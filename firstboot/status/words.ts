@@ -38,7 +38,7 @@ export function doing({ phase, healthy }: Status): string {
 }
 
 /** Both slots, the running one first: `A, good; B is being filled (40 %)`. */
-export function slotWords({ slot }: Status): string {
+function slotWords({ slot }: Status): string {
   if (slot.current === null) return 'not known';
   const other = otherSlot(slot.current);
   const running = `${slot.current.toUpperCase()}, ${slot.state ?? 'state not known'}`;
