@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { epochOf, type Lock, lockFileOf, parseLock, renderLock, uncovered, uncoveredFiles } from './lock.ts';
@@ -104,4 +105,21 @@ describe('what a profile asks for', () => {
       'k3s/v1.36.4+k3s1/k3s is no longer wanted',
     ]);
   });
+});
+
+test('any names and versions are read as they were written', () => {
+  const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(text, text, fc.integer({ min: 1 }), (version, name, size) => {
+      const [set] = lock.debian;
+      const [deb] = set?.install ?? [];
+      if (set === undefined || deb === undefined) throw new Error('the lock above has a package');
+      const changed: Lock = {
+        ...lock,
+        debian: [{ ...set, install: [{ ...deb, version }] }],
+        files: [{ name, size, sha256 }],
+      };
+      expect(parseLock(renderLock(changed), 'x')).toEqual(changed);
+    }),
+  );
 });

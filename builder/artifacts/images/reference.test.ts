@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseReference, printReference } from './reference.ts';
 
@@ -41,4 +42,33 @@ describe('a name of an image', () => {
   ])('%j is none', (text) => {
     expect(parseReference(text)).toBeUndefined();
   });
+});
+
+const word = fc.stringMatching(/^[a-z0-9]{1,8}([._-][a-z0-9]{1,4})?$/);
+const registry = fc.option(fc.constantFrom('ghcr.io', 'localhost', 'localhost:5000', 'docker.io'), {
+  nil: undefined,
+});
+const tag = fc.option(fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,12}$/), { nil: undefined });
+
+test('a full name stays as it is, whatever it was made of', () => {
+  fc.assert(
+    fc.property(
+      registry,
+      fc.array(word, { minLength: 1, maxLength: 3 }),
+      tag,
+      fc.boolean(),
+      (host, path, end, pinned) => {
+        const written = [
+          ...(host === undefined ? [] : [host, '/']),
+          path.join('/'),
+          ...(end === undefined ? [] : [':', end]),
+          ...(pinned ? ['@', hex] : []),
+        ].join('');
+        const reference = parseReference(written);
+        if (reference === undefined) throw new Error(`${written} is a name`);
+        expect(parseReference(printReference(reference))).toEqual(reference);
+        expect(reference.tag ?? reference.digest).toBeDefined();
+      },
+    ),
+  );
 });
