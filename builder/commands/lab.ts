@@ -2,12 +2,13 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { Failure } from '../../formats/errors.ts';
+import { lastSaid, waitForAnswers } from '../../lab/qemu/answers.ts';
 import { type LabBoard, labBoards } from '../../lab/qemu/arguments.ts';
 import { machinesOf, request } from '../../lab/qemu/client.ts';
 import type { MachineStatus } from '../../lab/qemu/control.ts';
+import { type Router, routers } from '../../lab/qemu/gateway.ts';
 import { chooseImages, onlySite } from '../../lab/qemu/images.ts';
 import { keepLab, startKeeper } from '../../lab/qemu/keeper.ts';
 import { labPlanSchema } from '../../lab/qemu/plan.ts';
@@ -23,7 +24,7 @@ interface UpOptions {
   readonly cpus?: number;
   readonly disk?: number;
   readonly clock?: string;
-  readonly internet?: boolean;
+  readonly router?: Router;
   readonly silence?: number;
   readonly seed?: number;
   readonly wait?: number;
@@ -48,14 +49,16 @@ export const verb: Verb = {
         '--clock <time>',
         'what their clocks say at power-on, such as 1970-01-01T00:00:00 (default: now)',
       )
-      .option('--internet', 'put a router with DHCP and a way out on their LAN')
+      .addOption(
+        new Option('--router <kind>', 'on their LAN: only leases, or also a way out').choices(routers),
+      )
       .option(
         '--silence <seconds>',
         'their ports forward nothing for so long, as with a spanning tree',
         whole,
       )
       .option('--seed <number>', 'of the chances of faults', whole)
-      .option('--wait <seconds>', 'wait until the status page of each answers', whole)
+      .option('--wait <seconds>', 'wait until the agent of each answers', whole)
       .action(act((session, path: string | undefined, options: UpOptions) => up(session, path, options)));
     command
       .command('status')
@@ -112,7 +115,7 @@ async function up(session: Session, path: string | undefined, options: UpOptions
     site,
     directory: labFolder(site),
     seed: options.seed,
-    internet: options.internet,
+    router: options.router,
     places: machines.map((machine) => ({ ...machine, board, memory, cpus, disk, clock, silence })),
   });
   if (!plan.success) {
@@ -122,36 +125,10 @@ async function up(session: Session, path: string | undefined, options: UpOptions
     throw new Failure('input', problems);
   }
   await startKeeper(plan.data, session.signal);
-  if (options.wait !== undefined) await waitForAnswers(site, options.wait, session);
+  if (options.wait !== undefined)
+    await waitForAnswers(() => machinesOf(controlOf(site)), options.wait, session);
   const lab = await statusOf(site);
   return { text: render(lab), data: { version: 1, labs: [lab] } };
-}
-
-async function waitForAnswers(site: string, seconds: number, session: Session): Promise<void> {
-  const until = performance.now() + seconds * 1000;
-  const answered = new Set<string>();
-  for (;;) {
-    session.signal.throwIfAborted();
-    const machines = await machinesOf(controlOf(site));
-    for (const { name, forwards } of machines) {
-      if (answered.has(name) || forwards.status === undefined) continue;
-      const reply = await fetch(`http://127.0.0.1:${forwards.status}/`, {
-        signal: AbortSignal.timeout(5000),
-      }).catch(() => undefined);
-      if (reply === undefined) continue;
-      answered.add(name);
-      session.say(`${name} answers`);
-    }
-    const silent = machines.filter(({ name }) => !answered.has(name));
-    if (silent.length === 0) return;
-    if (performance.now() > until) {
-      throw new Failure(
-        'environment',
-        silent.map(({ name, log }) => ({ what: `${name} did not answer within ${seconds} s`, where: log })),
-      );
-    }
-    await sleep(1000);
-  }
 }
 
 async function joinConsole(session: Session, machine: string, options: { site?: string; log?: boolean }) {
@@ -175,25 +152,32 @@ interface LabStatus {
   readonly site: string;
   /** `stale`: a crash or a restart of this host took it away without `down`. */
   readonly state: 'running' | 'stale';
-  readonly machines: readonly MachineStatus[];
+  readonly machines: readonly (MachineStatus & { readonly agent?: string | undefined })[];
 }
 
 async function statusOf(site: string): Promise<LabStatus> {
-  const state = stateOf(site);
-  return state === 'running'
-    ? { site, state, machines: await machinesOf(controlOf(site)) }
-    : { site, state: 'stale', machines: [] };
+  if (stateOf(site) !== 'running') return { site, state: 'stale', machines: [] };
+  const machines = await machinesOf(controlOf(site));
+  return {
+    site,
+    state: 'running',
+    machines: await Promise.all(
+      machines.map(async (machine) => ({ ...machine, agent: await lastSaid(machine.log) })),
+    ),
+  };
 }
 
 function render({ site, state, machines }: LabStatus): string {
   if (state === 'stale')
     return `${site}: not running any more; edgekiln lab down ${site} removes what is left`;
   const width = Math.max(...machines.map(({ name }) => name.length));
-  const lines = machines.map(({ name, power, addresses, forwards }) => {
+  const lines = machines.flatMap(({ name, power, addresses, forwards, agent }) => {
     const page =
       forwards.status === undefined ? 'no IPv4 address seen yet' : `http://127.0.0.1:${forwards.status}/`;
     const ssh = forwards.ssh === undefined ? '' : `  ssh -p ${forwards.ssh} 127.0.0.1`;
-    return `  ${name.padEnd(width)}  ${power.padEnd(3)}  ${page}${ssh}  ${addresses.join(' ')}`.trimEnd();
+    const line =
+      `  ${name.padEnd(width)}  ${power.padEnd(3)}  ${page}${ssh}  ${addresses.join(' ')}`.trimEnd();
+    return agent === undefined ? [line] : [line, `  ${' '.repeat(width)}       ${agent}`];
   });
   return [`${site}: running`, ...lines].join('\n');
 }

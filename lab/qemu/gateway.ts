@@ -23,30 +23,35 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
+/** What a router on the LAN does. */
+export const routers = ['dhcp', 'internet'] as const;
+export type Router = (typeof routers)[number];
+
 /** Names of its ports: a fault can cut them like any other. */
 const desk = 'desk';
 const router = 'router';
 
 /**
  * Puts a desk on the switch: in every IPv4 /24 where a machine shows an address it takes .254 (.253 answers too) and
- * forwards ports of this host to the machine. It gives no address and no way out to anyone. With `internet` a router
- * is put beside it: DHCP from 10.77.0.100, DNS, and a way out.
+ * forwards ports of this host to the machine. It gives no address and no way out to anyone. A router
+ * beside it gives leases from 10.77.0.100; one for the `internet` also a route, DNS and a way out.
  */
 export async function openGateway(
   lan: Switch,
   directory: string,
-  options: { internet?: boolean } = {},
+  options: { router?: Router | undefined } = {},
 ): Promise<Gateway> {
   const deskSocket = await lan.addPort(desk, { noDhcpServer: true });
   const args = ['-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none'];
   args.push(...hub(0, 'desk', `stream,id=desk,server=off,addr.type=unix,addr.path=${deskSocket}`));
   // A hub stops for good when a frame comes while nobody else is on it: somebody deaf is always there.
   args.push('-netdev', 'hubport,id=nobody,hubid=0');
-  if (options.internet) {
+  if (options.router !== undefined) {
     const socket = await lan.addPort(router);
     args.push(...hub(1, 'router', `stream,id=router,server=off,addr.type=unix,addr.path=${socket}`));
+    const restrict = options.router === 'internet' ? 'off' : 'on';
     const addresses = 'net=10.77.0.0/24,host=10.77.0.1,dns=10.77.0.3,dhcpstart=10.77.0.100';
-    args.push(...hub(1, 'outside', `user,id=outside,ipv6=off,${addresses}`));
+    args.push(...hub(1, 'outside', `user,id=outside,ipv6=off,restrict=${restrict},${addresses}`));
   }
   const socket = join(directory, 'gateway.qmp');
   const qmp = await openQmp(socket);

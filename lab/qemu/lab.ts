@@ -12,9 +12,9 @@ import type { LabPlan, Place } from './plan.ts';
 
 /**
  * The site is part of every machine's Ethernet address; logs and disks go to the directory, which is made; the seed is
- * that of faults and power cuts; with `internet` there is a router with DHCP and a way out, without it neither.
+ * that of faults and power cuts; without a router there are no leases and no way out.
  */
-export type LabOptions = Pick<LabPlan, 'site' | 'directory' | 'seed' | 'internet'>;
+export type LabOptions = Pick<LabPlan, 'site' | 'directory' | 'seed' | 'router'>;
 
 export interface Lab {
   readonly lan: Switch;
@@ -34,7 +34,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   // Sockets have a folder of their own: a path of a socket has at most 107 bytes, one of a site may be longer.
   const sockets = mkdtempSync(join(tmpdir().length > 40 ? '/tmp' : tmpdir(), 'edgekiln-'));
   const lan = openSwitch(sockets, options.seed === undefined ? {} : { seed: options.seed });
-  const gateway = await openGateway(lan, sockets, { internet: options.internet ?? false });
+  const gateway = await openGateway(lan, sockets, options);
   const random = seeded(options.seed ?? 1);
   const machines = new Map<string, Machine>();
   return {

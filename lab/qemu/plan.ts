@@ -1,6 +1,7 @@
 // What `lab up` asks its background process for: a file, so that it can be read when something went wrong.
 import { z } from 'zod';
 import { labBoards } from './arguments.ts';
+import { routers } from './gateway.ts';
 
 const placeSchema = z.strictObject({
   /** Names sockets, files and a port of the switch. */
@@ -29,7 +30,7 @@ export const labPlanSchema = z.strictObject({
   /** Absolute: logs, disks and the state of this lab. */
   directory: z.string(),
   seed: z.int().optional(),
-  internet: z.boolean().optional(),
+  router: z.enum(routers).optional(),
   places: z.array(placeSchema).min(1),
 });
 

@@ -30,12 +30,36 @@ export function isLinkConstrained(destination: string): boolean {
 
 /** An answer of a DHCPv4 server: UDP from port 67, first fragment. */
 export function isDhcpAnswer(frame: Buffer): boolean {
-  if (frame.length < headerLength + 28 || frame.readUInt16BE(12) !== 0x0800) return false;
-  const ipHeader = (frame.readUInt8(headerLength) & 0x0f) * 4;
+  return dhcpAnswer(frame) !== undefined;
+}
+
+/** What a DHCPv4 server gave for good (an ACK, RFC 2131): the address, and the Ethernet address of who got it. */
+export function leaseOf(frame: Buffer): { readonly address: string; readonly hardware: string } | undefined {
+  const message = dhcpAnswer(frame);
+  if (message === undefined || message.length < 240 || message.readUInt8(0) !== 2) return undefined;
+  for (let at = 240; at + 2 < message.length; ) {
+    const option = message.readUInt8(at);
+    if (option === 255) break;
+    if (option === 53) {
+      const acknowledged = message.readUInt8(at + 2) === 5;
+      const address = [...message.subarray(16, 20)].join('.');
+      return acknowledged && address !== '0.0.0.0'
+        ? { address, hardware: hardwareAddress(message, 28) }
+        : undefined;
+    }
+    at += option === 0 ? 1 : 2 + message.readUInt8(at + 1);
+  }
+  return undefined;
+}
+
+/** The payload of a UDP packet from port 67. */
+function dhcpAnswer(frame: Buffer): Buffer | undefined {
+  if (frame.length < headerLength + 28 || frame.readUInt16BE(12) !== 0x0800) return undefined;
   const fragment = frame.readUInt16BE(headerLength + 6) & 0x1fff;
-  if (frame.readUInt8(headerLength + 9) !== 17 || fragment !== 0) return false;
-  const udp = headerLength + ipHeader;
-  return frame.length >= udp + 8 && frame.readUInt16BE(udp) === 67;
+  if (frame.readUInt8(headerLength + 9) !== 17 || fragment !== 0) return undefined;
+  const udp = headerLength + (frame.readUInt8(headerLength) & 0x0f) * 4;
+  const fromServer = frame.length >= udp + 8 && frame.readUInt16BE(udp) === 67;
+  return fromServer ? frame.subarray(udp + 8) : undefined;
 }
 
 /** The sender's own address where a frame shows it: IPv4 in ARP (not in a probe), IPv6 in ICMPv6. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { senderOf } from './ethernet.ts';
+import { leaseOf, senderOf } from './ethernet.ts';
 import { encodeFrame, frameDecoder } from './framing.ts';
 import { openSwitch, type Switch } from './ports.ts';
 
@@ -100,5 +100,27 @@ it('cuts any stream into the frames that were put in, however it is split', () =
         expect(got).toEqual(frames.map((frame) => Buffer.from(frame)));
       },
     ),
+  );
+});
+
+it('finds a lease in the acknowledgement of a DHCP server, not in its offer', () => {
+  const answer = (type: number) => {
+    const packet = Buffer.alloc(20 + 8 + 240);
+    packet[0] = 0x45;
+    packet[9] = 17;
+    packet.writeUInt16BE(67, 20);
+    packet[28] = 2;
+    Buffer.from('0a4d0064', 'hex').copy(packet, 28 + 16);
+    Buffer.from('52540000000a', 'hex').copy(packet, 28 + 28);
+    const header = Buffer.from('52540000000a52550a4d00010800', 'hex');
+    return Buffer.concat([header, packet, Buffer.from([0, 54, 4, 10, 77, 0, 1, 53, 1, type, 255])]);
+  };
+  expect(leaseOf(answer(5))).toEqual({ address: '10.77.0.100', hardware: '52:54:00:00:00:0a' });
+  expect(leaseOf(answer(2))).toBeUndefined();
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 400 }), (noise) => {
+      leaseOf(Buffer.concat([answer(5).subarray(0, 14 + 28 + 240), Buffer.from(noise)]));
+      senderOf(Buffer.from(noise));
+    }),
   );
 });

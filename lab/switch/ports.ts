@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { senderOf } from './ethernet.ts';
+import { leaseOf, senderOf } from './ethernet.ts';
 import { type Delivery, type Fabric, forward, newFabric, portDown, portUp, setFault } from './fabric.ts';
 import type { Fault } from './fault.ts';
 import { encodeFrame, frameDecoder } from './framing.ts';
@@ -21,7 +21,7 @@ export interface Switch {
   /** Adds a port and gives the socket that QEMU connects to (`-netdev stream,server=off`). It may come and go. */
   addPort(name: string, options?: PortOptions): Promise<string>;
   setFault(from: string, to: string, fault: Fault): void;
-  /** Names of all ports, with the addresses their machines have shown. */
+  /** Names of all ports, with the addresses their machines have shown: by ARP, ICMPv6 or a lease they were given. */
   addresses(): ReadonlyMap<string, readonly string[]>;
   /** Calls back once for every address a port shows for the first time. */
   onAddress(listener: (port: string, address: string) => void): void;
@@ -57,9 +57,15 @@ export function openSwitch(directory: string, options: { seed?: number } = {}): 
         late.add(timer);
       }
     }
-    const address = senderOf(frame);
+    show(port, senderOf(frame));
+    const lease = leaseOf(frame);
+    if (lease !== undefined) show(fabric.learned.get(lease.hardware)?.port, lease.address);
+  };
+
+  const show = (port: string | undefined, address: string | undefined): void => {
+    if (port === undefined || address === undefined) return;
     const known = shown.get(port);
-    if (address === undefined || known === undefined || known.has(address)) return;
+    if (known === undefined || known.has(address)) return;
     known.add(address);
     for (const listener of listeners) listener(port, address);
   };
