@@ -5,7 +5,8 @@ import { importFolder, type Named } from '../artifacts/import.ts';
 import { type Lock, lockFileOf, readLock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild, makeLock, namedBy } from '../artifacts/locking.ts';
 import { Store } from '../artifacts/store.ts';
-import { loadProfile } from '../profile/load.ts';
+import { planBoards } from '../pipeline/plan.ts';
+import { type LoadedProfile, loadProfile } from '../profile/load.ts';
 import type { Verb } from './frame.ts';
 
 export const verb: Verb = {
@@ -21,7 +22,7 @@ export const verb: Verb = {
       .option('--update', 'choose everything anew, from what is current today')
       .action(
         act(async (session, file: string, given: { update?: boolean }) => {
-          const loaded = await loadProfile(file);
+          const loaded = await loadWhole(file);
           const options = { ...session, store: new Store(), offline: false, update: given.update === true };
           const made = await makeLock(loaded, options);
           const counts = countsOf(made.lock);
@@ -37,7 +38,7 @@ export const verb: Verb = {
       .description('bring all that the lock names into the store')
       .action(
         act(async (session, file: string) => {
-          const loaded = await loadProfile(file);
+          const loaded = await loadWhole(file);
           const options = { ...session, store: new Store(), offline: false };
           const lock = await lockForBuild(loaded, options);
           await fetchLocked(lock, loaded, options);
@@ -99,6 +100,13 @@ export const verb: Verb = {
       );
   },
 };
+
+/** A profile whose boards are known and whose sizes fit: nothing is pinned for what cannot be built. */
+async function loadWhole(file: string): Promise<LoadedProfile> {
+  const loaded = await loadProfile(file);
+  planBoards(loaded);
+  return loaded;
+}
 
 /** What the lock of a profile names; there must be one. */
 async function locked(file: string): Promise<Named[]> {

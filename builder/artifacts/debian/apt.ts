@@ -19,8 +19,6 @@ export interface Said {
 
 export interface AptOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called with each line of output. */
-  readonly line?: (line: string) => void;
 }
 
 /** A private apt. `sources` are in deb822 format; nothing else is known to it. */
@@ -57,7 +55,7 @@ export class Apt {
     args: readonly string[],
     options: AptOptions = {},
   ): Promise<Said> {
-    const child = execa(program, args, {
+    const result = await execa(program, args, {
       reject: false,
       stdin: 'ignore',
       env: {
@@ -67,9 +65,6 @@ export class Apt {
       },
       ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     });
-    if (options.line !== undefined)
-      for await (const line of child.iterable({ from: 'stdout' })) options.line(line);
-    const result = await child;
     if (result.isCanceled) throw new Failure('interrupted', { what: `${program} was stopped` });
     if (result.code === 'ENOENT') {
       throw new Failure('environment', {
