@@ -3,6 +3,7 @@ import type { Place } from '../../formats/roster.ts';
 import { certificateHolds, learnDecision } from './certificates.ts';
 import { alive, serverOf } from './discovery.ts';
 import type { Loss, Message } from './messages.ts';
+import { proposeSoon } from './proposer.ts';
 import { lossStatement, type Signatures, verifyBy } from './signatures.ts';
 import type { Site } from './site.ts';
 import type { State } from './state.ts';
@@ -106,6 +107,7 @@ function enterGeneration(turn: Turn, generation: number, past: readonly Past[]):
   state.serverlessSince = now;
   state.watchAt = Math.min(state.watchAt, now);
   turn.helloWithin(0);
+  proposeSoon(turn);
 }
 
 /** Is every condition met under which this elector may sign that the decided founder is lost? */

@@ -8,7 +8,7 @@ import type { Message, Recovered } from './messages.ts';
 import { recoveryQuorum } from './site.ts';
 import type { Recovery } from './state.ts';
 import { type Accepted, type Ballot, type Challenge, compareBallots, type Incarnation } from './terms.ts';
-import { recoverEvery } from './timings.ts';
+import { recoverEvery, recoveryOverdue } from './timings.ts';
 import type { Turn } from './turn.ts';
 
 /** Compares what a proven message says of incarnations with what this device knows. */
@@ -54,7 +54,9 @@ export function askToRecover(turn: Turn): void {
     state.recovery = undefined;
     return;
   }
-  state.recovery ??= { challenge: turn.random as Challenge, answers: [] };
+  state.recovery ??= { since: turn.now, challenge: turn.random as Challenge, answers: [] };
+  if (turn.now - state.recovery.since >= recoveryOverdue)
+    turn.alarm('memory-lost', 'too few others remember');
   state.recoverAt = turn.now + turn.around(recoverEvery);
   turn.say(0, { kind: 'recover', challenge: state.recovery.challenge });
 }

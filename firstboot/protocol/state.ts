@@ -68,6 +68,7 @@ export interface Acceptance extends Signed {
 
 /** What other electors told one that lost its memory. */
 export interface Recovery {
+  readonly since: Milliseconds;
   readonly challenge: Challenge;
   readonly answers: readonly {
     readonly place: Place;

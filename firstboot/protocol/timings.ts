@@ -41,6 +41,8 @@ export const ballotDefer = 15 * second;
 
 /** A device that lost its memory asks at this pace for what it said. */
 export const recoverEvery = 2 * second;
+/** After this long a person is told: most likely a majority was flashed. */
+export const recoveryOverdue = 2 * minute;
 /** One fetch over TLS may take this long before another is tried. */
 export const fetchLasts = 5 * second;
 /** A join that did not end is tried again, and given up when its cluster is silent this long. */

@@ -7,6 +7,7 @@ import type { ClusterId, Dossier, Identity } from '../../firstboot/protocol/term
 import { Board, honestDossier } from './board.ts';
 import type { Checker } from './checkers/checker.ts';
 import { Clusters } from './clusters.ts';
+import { Memory } from './memory.ts';
 import { Network } from './network.ts';
 import { Queue } from './queue.ts';
 import { Random } from './random.ts';
@@ -33,6 +34,7 @@ export class World {
   readonly random: Random;
   readonly network: Network;
   readonly clusters: Clusters;
+  readonly memory = new Memory();
   readonly boards: Board[] = [];
   readonly violations: Violation[] = [];
   readonly marks = new Map<string, number>();
@@ -169,6 +171,7 @@ export class World {
   }
 
   onPersisted(board: Board, record: Record): void {
+    this.memory.persisted(board, record);
     for (const checker of this.#checkers) checker.persisted?.(this, board, record);
   }
 
@@ -211,6 +214,7 @@ export class World {
 
   /** A person flashed it: what it held is that person's doing. */
   onWiped(board: Board): void {
+    this.memory.wiped(board);
     for (const checker of this.#checkers) checker.wiped?.(this, board);
   }
 

@@ -1,0 +1,41 @@
+// Which former selves of electors are remembered, in truth: what every disk knew since it was last flashed.
+import type { Record } from '../../firstboot/protocol/record.ts';
+import { quorumOf } from '../../firstboot/protocol/site.ts';
+import type { Certificate } from '../../firstboot/protocol/terms.ts';
+import type { Board } from './board.ts';
+import type { World } from './world.ts';
+
+export class Memory {
+  readonly #known = new Map<Board, Set<number>>();
+
+  persisted(board: Board, { vector }: Record): void {
+    let known = this.#known.get(board);
+    if (known === undefined) {
+      known = new Set();
+      this.#known.set(board, known);
+    }
+    for (const incarnation of vector) if (incarnation !== 0) known.add(incarnation);
+  }
+
+  wiped(board: Board): void {
+    this.#known.delete(board);
+  }
+
+  /**
+   * Not promised (docs/formation.md): that two decisions agree where 2q − |E| or more of the electors that signed both
+   * had forgotten the first, and no other signer of either decision had known both of their selves.
+   */
+  excuses(world: World, a: Certificate, b: Certificate): boolean {
+    const electors = world.boards[0]?.stamped.electors.length ?? 0;
+    const forgotten = a.signers.filter(({ place, incarnation }) => {
+      const other = b.signers.find((signer) => signer.place === place);
+      if (other === undefined || other.incarnation === incarnation) return false;
+      const others = [...a.signers, ...b.signers].filter((signer) => signer.place !== place);
+      return !others.some((signer) => {
+        const known = this.#known.get(world.boardAt(signer.place) as Board);
+        return known?.has(incarnation) === true && known.has(other.incarnation);
+      });
+    });
+    return forgotten.length >= 2 * quorumOf(electors) - electors;
+  }
+}
