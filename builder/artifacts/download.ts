@@ -9,7 +9,7 @@ import { Failure } from '../../formats/errors.ts';
 import { claimPart } from './parts.ts';
 import { agentsThrough, proxyFor } from './proxy.ts';
 import type { Sha256 } from './sha256.ts';
-import { digestOf, type Store } from './store.ts';
+import { digestOf, type Store, throwIfOfDisk } from './store.ts';
 
 /** A file to be had. */
 export interface Wanted {
@@ -103,6 +103,7 @@ async function fromFolder(
   try {
     await copyFile(url, part);
   } catch (error) {
+    throwIfOfDisk(error, part);
     return error instanceof Error ? error.message : String(error);
   }
   return settle(part, wanted, store);
@@ -196,6 +197,7 @@ async function receive(
     return undefined;
   } catch (error) {
     stream.destroy();
+    throwIfOfDisk(error, part);
     return { why: error instanceof Error ? error.message : String(error), passing: true };
   }
 }

@@ -91,3 +91,26 @@ test('many writers of one content do no harm', async () => {
   expect(new Set(pins.map((one) => one.sha256)).size).toBe(1);
   expect(readFileSync(await store.need(pin.sha256, 'x')).equals(large)).toBe(true);
 });
+
+describe('a store that cannot be written', () => {
+  test('says so, and what to do', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    await expect(new Store(join(folder, 'file')).put(bytes)).rejects.toMatchObject({
+      kind: 'io',
+      problems: [{ what: 'the store cannot be written', fix: expect.stringContaining('EDGEKILN_STORE=DIR') }],
+    });
+  });
+
+  test('because the disk is full says so, and keeps nothing', async () => {
+    const full = new Readable({
+      read() {
+        this.destroy(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }));
+      },
+    });
+    await expect(store.put(full)).rejects.toMatchObject({
+      kind: 'io',
+      problems: [{ what: 'the store cannot be written', why: 'ENOSPC: no space left on device, write' }],
+    });
+    expect(readdirSync(join(folder, 'incoming'))).toEqual([]);
+  });
+});

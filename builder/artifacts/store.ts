@@ -79,6 +79,9 @@ export class Store {
     try {
       await pipeline(readable, createWriteStream(temporary, { flags: 'wx' }));
       return await this.adopt(temporary, expected);
+    } catch (error) {
+      throwIfOfDisk(error, temporary);
+      throw error;
     } finally {
       await rm(temporary, { force: true });
     }
@@ -141,7 +144,17 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.sync().finally(() => handle.close());
 }
 
-function unwritable(where: string, error: unknown): Failure {
+/** Errors that are of the disk under the store, whoever meets them. */
+const ofTheDisk = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS', 'EACCES', 'EPERM']);
+
+/** Throws an error as one of the store where it is of the disk, else leaves it to the caller. */
+export function throwIfOfDisk(error: unknown, where: string): void {
+  if (error instanceof Error && 'code' in error && ofTheDisk.has(String(error.code)))
+    throw unwritable(where, error);
+}
+
+/** The failure of a store that cannot take what it is given. */
+export function unwritable(where: string, error: unknown): Failure {
   return new Failure(
     'io',
     {

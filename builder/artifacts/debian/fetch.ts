@@ -1,9 +1,10 @@
 // Brings the .debs of a lock into the store, through apt's own downloader: it knows proxies, retries and resumes.
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure, type Problem } from '../../../formats/errors.ts';
 import type { Deb, DebianSet } from '../lock.ts';
-import type { Store } from '../store.ts';
+import { digestOf, type Store, unwritable } from '../store.ts';
 import { Apt } from './apt.ts';
 import type { Mirrors } from './mirrors.ts';
 
@@ -58,17 +59,22 @@ async function fetchBatch(
 ): Promise<void> {
   const args = debs.flatMap((deb) => [urlOf(deb, mirrors), join(folder, deb.sha256), `SHA256:${deb.sha256}`]);
   const said = await apt.run('apt-helper', ['download-file', ...args], { signal: options.signal });
-  const came = new Set(await readdir(folder));
-  for (const deb of debs) {
-    if (came.has(deb.sha256)) await options.store.adopt(join(folder, deb.sha256), deb.sha256);
-  }
-  const lost = debs.filter((deb) => !came.has(deb.sha256));
-  if (lost.length > 0) {
-    throw new Failure(
-      'dependency',
-      lost.map((deb) => lostProblem(deb, urlOf(deb, mirrors), said.errors)),
-    );
-  }
+  const lost: Deb[] = [];
+  for (const deb of debs) if (!(await takeIn(join(folder, deb.sha256), deb, options.store))) lost.push(deb);
+  if (lost.length === 0) return;
+  const full = said.errors.find((line) => /No space left|Disk quota/.test(line));
+  if (full !== undefined) throw unwritable(options.store.root, new Error(full.trim()));
+  const problems = lost.map((deb) => lostProblem(deb, urlOf(deb, mirrors), said.errors));
+  throw new Failure('dependency', problems);
+}
+
+/** Whether apt has brought a file whole; it leaves what it could not finish under the same name. */
+async function takeIn(file: string, deb: Deb, store: Store): Promise<boolean> {
+  if (!existsSync(file)) return false;
+  const pin = await digestOf(file);
+  if (pin.sha256 !== deb.sha256) return false;
+  await store.place(file, pin);
+  return true;
 }
 
 function lostProblem(deb: Deb, url: string, errors: readonly string[]): Problem {
