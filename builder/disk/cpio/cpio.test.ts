@@ -1,12 +1,22 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Entry } from '../../tree/entry.ts';
 import { fileEntry } from '../../tree/overlay.ts';
 import { writeToFile } from '../output.ts';
 import { planCpio } from './plan.ts';
+import { openCpio } from './read.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cpio-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -61,6 +71,84 @@ describe('a cpio archive', () => {
     await writeToFile(planCpio({ entries: () => entries }), join(folder, '1'));
     await writeToFile(planCpio({ entries: () => entries }), join(folder, '2'));
     expect(readFileSync(join(folder, '1')).equals(readFileSync(join(folder, '2')))).toBe(true);
+  });
+
+  it('is read back as it was meant', async () => {
+    const archive = join(folder, 'r.cpio');
+    await writeToFile(planCpio({ entries: () => entries }), archive);
+    const reader = openCpio(archive);
+    const plain = (some: Iterable<Entry>) =>
+      [...some].map((entry) => {
+        const { mode, ...rest } = entry;
+        return entry.kind === 'file'
+          ? { ...rest, mode, segments: [] }
+          : entry.kind === 'hardlink'
+            ? rest
+            : entry;
+      });
+    expect(plain(reader.entries())).toEqual(plain(entries.slice(1)));
+    expect(reader.read('bin/b', 4999, 9)).toEqual(Buffer.from([3, 3]));
+    expect(reader.read('sparse', 5998, 8).toString('latin1')).toBe('\0\0data\0\0');
+    expect(() => reader.read('console')).toThrow('it cannot be read');
+    reader.close();
+  });
+
+  it('of any tree is listed by cpio and read back', { timeout: 60_000 }, async () => {
+    const part = fc.stringMatching(/^[A-Za-z0-9_. é中😀-]{1,20}$/u).filter((name) => !/^\.{1,2}$/.test(name));
+    const mode = fc.integer({ min: 0, max: 0o7777 });
+    const inodes = fc.record({ mode, uid: fc.nat(), gid: fc.nat(), mtime: fc.nat() });
+    const file = fc.tuple(inodes, part, fc.uint8Array({ maxLength: 2000 }));
+    const trees = fc.uniqueArray(file, { maxLength: 12, selector: ([, name]) => name });
+    await fc.assert(
+      fc.asyncProperty(trees, fc.nat({ max: 3 }), async (list, links) => {
+        const files = list.map(([inode, name, bytes]): Entry => fileEntry(`d/${name}`, bytes, inode));
+        const first = files[0];
+        const more = first === undefined ? 0 : links;
+        const linked = Array.from({ length: more }, (_, i): Entry => {
+          return { ...common, mode: 0, kind: 'hardlink', path: `l${i}`, target: first?.path ?? '' };
+        });
+        const all: Entry[] = [{ ...common, kind: 'directory', path: 'd', mode: 0o700 }, ...files, ...linked];
+        const archive = join(folder, 'p.cpio');
+        await writeToFile(planCpio({ entries: () => all }), archive);
+        const input = readFileSync(archive);
+        const said = execFileSync('cpio', ['-t', '--quiet'], { input, stdio: ['pipe', 'pipe', 'pipe'] });
+        expect(said.toString('utf8').split('\n').slice(0, -1)).toEqual(all.map(({ path }) => path));
+        const reader = openCpio(archive);
+        const read = [...reader.entries()];
+        expect(read.map(({ path, kind }) => [path, kind])).toEqual(all.map(({ path, kind }) => [path, kind]));
+        for (const [index, [inode, name, bytes]] of list.entries()) {
+          expect(read[index + 1]).toMatchObject(inode);
+          expect(reader.read(`d/${name}`).equals(bytes)).toBe(true);
+        }
+        for (const { path } of linked)
+          expect(reader.read(path).equals(list[0]?.[2] ?? Buffer.alloc(0))).toBe(true);
+        reader.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  const refused: [entry: Entry, why: string][] = [
+    [{ ...common, kind: 'fifo', path: 'TRAILER!!!', mode: 0 }, 'that name ends a cpio archive'],
+    [{ ...common, kind: 'fifo', path: 'old', mode: 0, mtime: -1 }, 'its time -1 is out of range'],
+    [
+      { ...common, kind: 'symlink', path: 's', mode: 0o777, target: 'x'.repeat(4096) },
+      'its target is longer than 4095 bytes',
+    ],
+    [{ ...common, kind: 'fifo', path: 'p/'.repeat(2048), mode: 0 }, 'its path is longer than 4095 bytes'],
+  ];
+  it.each(refused)('refuses %#', (entry, why) => {
+    expect(() => planCpio({ entries: () => [entry] })).toThrow(
+      expect.objectContaining({ problems: [{ what: `/${entry.path} cannot be put into an initrd`, why }] }),
+    );
+  });
+
+  it('is not read from what is none', () => {
+    const file = join(folder, 'none');
+    writeFileSync(file, Buffer.alloc(200, 0x30));
+    expect(() => [...openCpio(file).entries()]).toThrow('not a cpio archive that can be read');
+    writeFileSync(file, '');
+    expect(() => [...openCpio(file).entries()]).toThrow('an image ends too early');
   });
 
   it('refuses what it cannot hold, by name', () => {

@@ -1,7 +1,8 @@
 // A cpio archive in the "newc" form, as the kernel unpacks an initrd.
 // Source: Documentation/driver-api/early-userspace/buffer-format.rst of Linux; cpio(5).
 //
-// Limits: files under 4 GiB; no extended attributes.
+// Limits: files under 4 GiB; times from 1970 to 2106; names and targets of at most 4,095 bytes, as the kernel skips longer
+// ones; no extended attributes; no file TRAILER!!! at the top.
 import { Failure } from '../../../formats/errors.ts';
 import { type Entry, type EntrySource, nameToBytes } from '../../tree/entry.ts';
 import { Batch } from '../batch.ts';
@@ -9,9 +10,10 @@ import { appendContent } from '../content.ts';
 import type { Volume } from '../volume.ts';
 
 /** Bytes of a header, before the name. */
-const headerSize = 110;
-const trailer = 'TRAILER!!!';
+export const headerSize = 110;
+export const trailer = 'TRAILER!!!';
 const mostBytes = 2 ** 32;
+const longestPath = 4095;
 
 const typeBits = {
   file: 0o100000,
@@ -23,6 +25,17 @@ const typeBits = {
   fifo: 0o010000,
   socket: 0o140000,
 } as const satisfies Record<Entry['kind'], number>;
+
+/** Kinds by type bits. A hard link is a file to the archive. */
+export const kinds: ReadonlyMap<number, Exclude<Entry['kind'], 'hardlink'>> = new Map([
+  [typeBits.file, 'file'],
+  [typeBits.directory, 'directory'],
+  [typeBits.symlink, 'symlink'],
+  [typeBits.char, 'char'],
+  [typeBits.block, 'block'],
+  [typeBits.fifo, 'fifo'],
+  [typeBits.socket, 'socket'],
+]);
 
 type FileEntry = Entry & { kind: 'file' };
 
@@ -69,9 +82,8 @@ function findInodes(tree: EntrySource): Map<string, Inode> {
   const inodes = new Map<string, Inode>();
   let number = 1;
   for (const entry of tree.entries()) {
-    if (entry.xattrs !== undefined && entry.xattrs.length > 0) {
-      throw refusal(entry.path, 'cpio keeps no extended attributes');
-    }
+    const wrong = wrongEntry(entry);
+    if (wrong !== undefined) throw refusal(entry.path, wrong);
     if (entry.kind === 'file') {
       if (entry.size >= mostBytes)
         throw refusal(entry.path, `it has ${entry.size} bytes; cpio holds less than 4 GiB`);
@@ -85,6 +97,18 @@ function findInodes(tree: EntrySource): Map<string, Inode> {
     }
   }
   return inodes;
+}
+
+/** Why an entry cannot be kept, if it cannot. */
+function wrongEntry(entry: Entry): string | undefined {
+  if (entry.xattrs !== undefined && entry.xattrs.length > 0) return 'cpio keeps no extended attributes';
+  if (entry.path === trailer) return 'that name ends a cpio archive';
+  const long = (text: string): boolean =>
+    text.length > longestPath / 3 && nameToBytes(text).length > longestPath;
+  if (long(entry.path)) return `its path is longer than ${longestPath} bytes`;
+  if (entry.kind === 'symlink' && long(entry.target)) return `its target is longer than ${longestPath} bytes`;
+  if (entry.mtime < 0 || entry.mtime >= 2 ** 32) return `its time ${entry.mtime} is out of range`;
+  return undefined;
 }
 
 function* members(tree: EntrySource, inodes: ReadonlyMap<string, Inode>): Generator<Member> {
@@ -135,7 +159,8 @@ function headOf(path: string, fields: readonly number[]): Buffer {
   return head;
 }
 
-function padded(length: number): number {
+/** Everything begins at a multiple of four bytes. */
+export function padded(length: number): number {
   return Math.ceil(length / 4) * 4;
 }
 

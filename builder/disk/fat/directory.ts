@@ -1,6 +1,6 @@
 // Directories of a FAT filesystem as bytes.
 import type { Entry } from '../../tree/entry.ts';
-import { entrySize, longNameEntries, shortNames } from './names.ts';
+import { checksum, dotted, entrySize, longNameEntries, longNamePart, shortNames } from './names.ts';
 
 /** A file or directory on its way into the filesystem. */
 export interface FatNode {
@@ -95,4 +95,48 @@ function fatTime(mtime: number): { date: number; time: number } {
     date: ((moment.getUTCFullYear() - 1980) << 9) | ((moment.getUTCMonth() + 1) << 5) | moment.getUTCDate(),
     time: (moment.getUTCHours() << 11) | (moment.getUTCMinutes() << 5) | (moment.getUTCSeconds() >> 1),
   };
+}
+
+/** What a directory says of one file or directory. */
+export interface FatName {
+  readonly name: string;
+  readonly kind: 'file' | 'directory';
+  readonly cluster: number;
+  readonly size: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
+}
+
+/** The names in the bytes of a directory, without `.`, `..` and the label. */
+export function* readDirectory(bytes: Buffer, type: 16 | 32): Generator<FatName> {
+  let long = '';
+  let sum = -1;
+  for (let at = 0; at + entrySize <= bytes.length; at += entrySize) {
+    const entry = bytes.subarray(at, at + entrySize);
+    const first = entry.readUInt8(0);
+    if (first === 0) return;
+    const attribute = entry.readUInt8(11);
+    if (first !== 0xe5 && (attribute & 0x3f) === 0x0f) {
+      // The last part comes first and begins anew.
+      long = longNamePart(entry) + ((first & 0x40) === 0 ? long : '');
+      sum = entry.readUInt8(13);
+      continue;
+    }
+    const short = entry.toString('latin1', 0, 11);
+    const name = long !== '' && sum === checksum(short) ? long : dotted(short);
+    long = '';
+    if (first === 0xe5 || (attribute & attributes.label) !== 0 || first === 0x2e) continue;
+    yield {
+      name,
+      kind: (attribute & attributes.directory) === 0 ? 'file' : 'directory',
+      cluster: entry.readUInt16LE(26) + (type === 32 ? entry.readUInt16LE(20) * 0x1_0000 : 0),
+      size: entry.readUInt32LE(28),
+      mtime: unixTime(entry.readUInt16LE(24), entry.readUInt16LE(22)),
+    };
+  }
+}
+
+function unixTime(date: number, time: number): number {
+  const day = Date.UTC(1980 + (date >> 9), ((date >> 5) & 15) - 1, date & 31);
+  return day / 1000 + (time >> 11) * 3600 + ((time >> 5) & 63) * 60 + (time & 31) * 2;
 }

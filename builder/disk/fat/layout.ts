@@ -3,6 +3,8 @@ import { Failure } from '../../../formats/errors.ts';
 
 export const sectorSize = 512;
 const mostRootEntries = 512;
+/** Sectors are counted in 32 bits. */
+const mostSectors = 0xffff_ffff;
 
 export interface FatLayout {
   readonly type: 16 | 32;
@@ -21,14 +23,19 @@ export interface FatLayout {
 
 /** The layout for a size in bytes: FAT32 from 64 MiB on, FAT16 below. Refuses what neither can be. */
 export function layOutFat(size: number, wanted?: 16 | 32): FatLayout {
-  if (size % sectorSize !== 0) throw new Error(`a FAT filesystem of ${size} bytes does not end at a sector`);
+  if (size % sectorSize !== 0) {
+    throw new Failure('input', {
+      what: `a FAT filesystem cannot have ${size} bytes`,
+      why: `it is made of sectors of ${sectorSize} bytes`,
+    });
+  }
   const type = wanted ?? (size >= 64 * 1024 ** 2 ? 32 : 16);
   const sectors = size / sectorSize;
   // A cluster of 4 KiB where there is room for it, as fewer clusters make shorter tables.
   for (const perCluster of type === 32 ? [8, 4, 2, 1, 16, 32, 64] : [4, 2, 1, 8, 16, 32, 64]) {
     const layout = tryLayout(type, sectors, perCluster);
     const [least, most] = type === 32 ? [65_525, 0x0fff_fff4] : [4_085, 65_524];
-    if (layout.clusters >= least && layout.clusters <= most) return layout;
+    if (layout.clusters >= least && layout.clusters <= most && sectors <= mostSectors) return layout;
   }
   throw new Failure('input', {
     what: `a FAT${type} filesystem cannot have ${size} bytes`,
@@ -101,8 +108,8 @@ export function bootSector(layout: FatLayout, label: string, serial: number): Bu
   return sector;
 }
 
-/** FAT32's count of free clusters and the place to look for one. */
-export function freeSpaceSector(free: number, next: number): Buffer {
+/** FAT32's count of free clusters and the place to look for one; undefined if there is none. */
+export function freeSpaceSector(free: number, next = 0xffff_ffff): Buffer {
   const sector = Buffer.alloc(sectorSize);
   sector.write('RRaA', 0, 'latin1');
   sector.write('rrAa', 484, 'latin1');
@@ -110,4 +117,35 @@ export function freeSpaceSector(free: number, next: number): Buffer {
   sector.writeUInt32LE(next, 492);
   sector.writeUInt32LE(0xaa55_0000, 508);
   return sector;
+}
+
+/** Reads a boot sector; a string says why it is none of FAT16 or FAT32. */
+export function decodeBootSector(sector: Buffer): (FatLayout & { label: string; serial: number }) | string {
+  if (sector.readUInt16LE(510) !== 0xaa55) return 'it has no boot sector';
+  if (sector.readUInt16LE(11) !== sectorSize) return 'its sectors are not of 512 bytes';
+  const perCluster = sector.readUInt8(13);
+  const reserved = sector.readUInt16LE(14);
+  const tables = sector.readUInt8(16);
+  const root = (sector.readUInt16LE(17) * 32) / sectorSize;
+  const sectors = sector.readUInt16LE(19) || sector.readUInt32LE(32);
+  const wide = sector.readUInt16LE(22) === 0;
+  const perFat = wide ? sector.readUInt32LE(36) : sector.readUInt16LE(22);
+  const data = reserved + tables * perFat + root;
+  if (perCluster === 0 || tables === 0 || perFat === 0 || sectors < data)
+    return 'its boot sector makes no sense';
+  const clusters = Math.floor((sectors - data) / perCluster);
+  if (!wide && clusters < 4085) return 'it is a FAT12';
+  const extended = wide ? 64 : 36;
+  return {
+    type: wide ? 32 : 16,
+    sectors,
+    reserved,
+    perFat,
+    root,
+    perCluster,
+    clusters,
+    data: data * sectorSize,
+    serial: sector.readUInt32LE(extended + 3),
+    label: sector.toString('latin1', extended + 7, extended + 18).trimEnd(),
+  };
 }

@@ -1,7 +1,9 @@
 // A FAT16 or FAT32 filesystem of a tree, for partitions that firmware and boot ROMs read.
 //
-// Limits: files and directories only, files under 4 GiB, names as FAT allows them and different without regard to
-// capitals; owners, modes and attributes are not kept. Times are UTC, in steps of two seconds, from 1980 on.
+// Limits: FAT16 from about 2 MiB to 2 GiB, FAT32 from about 33 MiB to 2 TiB; files and directories only, files under
+// 4 GiB, directories of at most 65,536 entries of 32 bytes (FAT16's root: 512); names as FAT allows them, different
+// without regard to capitals. Owners, modes and attributes are not kept. Times are UTC, in steps of two seconds, from
+// 1980 to 2107: a system that takes them for local time shows them shifted.
 import { Failure } from '../../../formats/errors.ts';
 import type { Entry, EntrySource } from '../../tree/entry.ts';
 import { Batch } from '../batch.ts';
@@ -9,12 +11,12 @@ import { appendContent } from '../content.ts';
 import type { Volume } from '../volume.ts';
 import { directoryBytes, type FatNode } from './directory.ts';
 import { bootSector, clusterSize, type FatLayout, freeSpaceSector, layOutFat, sectorSize } from './layout.ts';
-import { wrongName } from './names.ts';
+import { entrySize, folded, wrongLabel, wrongName } from './names.ts';
 
 export interface FatOptions {
   /** Bytes, a multiple of 512. */
   readonly size: number;
-  /** At most 11 capitals, digits and blanks. */
+  /** 1 to 11 capitals, digits, and blanks between them. */
   readonly label: string;
   /** The volume's serial number, 32 bits. */
   readonly serial: number;
@@ -28,14 +30,22 @@ export interface FatOptions {
 }
 
 export interface FatVolume extends Volume {
+  /** Bytes that are free for files when written. */
+  readonly free: number;
   /** Byte offset in the volume of a file's first byte; its bytes are in one piece. Unknown files are a bug. */
   startOf(path: string): number;
 }
 
 const mostBytes = 2 ** 32;
+/** A directory holds no more. */
+const mostEntries = 65_536;
 
 /** Plans a filesystem. Refuses, by name, what FAT cannot hold, and a size that is too small, by how much. */
 export function planFat(tree: EntrySource, options: FatOptions): FatVolume {
+  const wrong = wrongLabel(options.label);
+  if (wrong !== undefined) {
+    throw new Failure('input', { what: `the label ${options.label} is not one of a FAT volume`, why: wrong });
+  }
   const layout = layOutFat(options.size, options.type);
   const nodes = collect(tree, layout.type);
   const end = allocate(nodes, layout, options);
@@ -51,9 +61,10 @@ export function planFat(tree: EntrySource, options: FatOptions): FatVolume {
   return {
     size: options.size,
     mapped: [mapped],
+    free: (layout.clusters - used) * clusterSize(layout),
     startOf(path) {
       const node = nodes.find((one) => one.path === path);
-      if (node === undefined) throw new Error(`there is no file ${path} in this FAT`);
+      if (node === undefined || node.cluster === 0) throw new Error(`no bytes of ${path} are in this FAT`);
       return offsetOf(layout, node.cluster);
     },
     async write(output) {
@@ -91,7 +102,7 @@ function collect(tree: EntrySource, type: 16 | 32): FatNode[] {
     file: undefined,
   };
   const nodes = [root];
-  const byPath = new Map([['', root]]);
+  const byPath = new Map([['', { node: root, names: new Set<string>() }]]);
   for (const entry of tree.entries()) {
     if (entry.path === '') {
       root.mtime = entry.mtime;
@@ -100,15 +111,21 @@ function collect(tree: EntrySource, type: 16 | 32): FatNode[] {
     const slash = entry.path.lastIndexOf('/');
     const parent = byPath.get(slash < 0 ? '' : entry.path.slice(0, slash));
     if (parent === undefined) throw new Error(`${entry.path} comes before its directory`);
-    const node = nodeOf(entry, parent);
-    if (parent.children.some((other) => other.name.toUpperCase() === node.name.toUpperCase())) {
-      throw refusal(entry.path, 'another name there differs in capitals only');
-    }
-    parent.children.push(node);
+    const node = nodeOf(entry, parent.node);
+    const name = folded(node.name);
+    if (parent.names.has(name)) throw refusal(entry.path, 'another name there differs in capitals only');
+    parent.names.add(name);
+    parent.node.children.push(node);
     nodes.push(node);
-    if (node.kind === 'directory') byPath.set(node.path, node);
+    if (node.kind === 'directory') byPath.set(node.path, { node, names: new Set() });
   }
-  for (const node of nodes) if (node.kind === 'directory') node.size = directoryBytes(node, type, '').length;
+  for (const node of nodes) {
+    if (node.kind !== 'directory') continue;
+    node.size = directoryBytes(node, type, '').length;
+    const more = node.size / entrySize - mostEntries;
+    if (more > 0)
+      throw refusal(node.path, `a directory has ${mostEntries} entries, ${more} fewer than needed`);
+  }
   return nodes;
 }
 
@@ -139,7 +156,7 @@ function allocate(nodes: readonly FatNode[], layout: FatLayout, options: FatOpti
       if (node.size > room)
         throw refusal(
           '',
-          `the root of a FAT16 has ${room / 32} entries, ${(node.size - room) / 32} fewer than needed`,
+          `the root of a FAT16 has ${room / entrySize} entries, ${(node.size - room) / entrySize} fewer than needed`,
         );
       continue;
     }
@@ -165,21 +182,24 @@ function writeHead(
   put(boot);
   if (layout.type === 32) {
     const used = nodes.reduce((sum, node) => sum + Math.ceil(node.size / clusterSize(layout)), 0);
-    const free = freeSpaceSector(layout.clusters - used, end);
+    const free = freeSpaceSector(layout.clusters - used, end < layout.clusters + 2 ? end : undefined);
     put(free);
     batch.zeros(6 * sectorSize);
     put(boot);
     put(free);
   }
   batch.zeros(layout.reserved * sectorSize);
-  const table = encodeTable(layout, nodes);
-  put(table);
-  put(table);
+  const table = encodeTable(layout, nodes, end);
+  for (let copy = 1; copy <= 2; copy++) {
+    put(table);
+    batch.zeros((layout.reserved + copy * layout.perFat) * sectorSize);
+  }
 }
 
-function encodeTable(layout: FatLayout, nodes: readonly FatNode[]): Buffer {
-  const table = Buffer.alloc(layout.perFat * sectorSize);
+/** The table up to cluster `end` (exclusive); the rest of it is free, that is zero. */
+function encodeTable(layout: FatLayout, nodes: readonly FatNode[], end: number): Buffer {
   const wide = layout.type === 32;
+  const table = Buffer.alloc(end * (wide ? 4 : 2));
   const set = (cluster: number, value: number): void => {
     if (wide) table.writeUInt32LE(value, cluster * 4);
     else table.writeUInt16LE(value & 0xffff, cluster * 2);
@@ -189,9 +209,9 @@ function encodeTable(layout: FatLayout, nodes: readonly FatNode[]): Buffer {
   set(1, last);
   for (const { cluster, size } of nodes) {
     if (cluster === 0) continue;
-    const end = cluster + Math.ceil(size / clusterSize(layout)) - 1;
-    for (let number = cluster; number < end; number++) set(number, number + 1);
-    set(end, last);
+    const final = cluster + Math.ceil(size / clusterSize(layout)) - 1;
+    for (let number = cluster; number < final; number++) set(number, number + 1);
+    set(final, last);
   }
   return table;
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -8,12 +8,15 @@ import { crc32 } from '../crc32.ts';
 import { writeToFile } from '../output.ts';
 import { bytesVolume } from '../volumes.ts';
 import { type GptOptions, planGpt } from './plan.ts';
+import { readGpt } from './read.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gpt-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const image = join(folder, 'image');
 const MiB = 1024 ** 2;
-const guid = (digit: number) => `${digit}2345678-9abc-4def-8123-456789abcdef`;
+const linuxType = '0fc63daf-8483-4772-8e79-3d69d8477de4';
+const guid = (number: number) =>
+  `${number}${'2345678'.slice(`${number}`.length - 1)}-9abc-4def-8123-456789abcdef`;
 
 const options: GptOptions = {
   size: 64 * MiB,
@@ -78,6 +81,51 @@ describe('a GUID partition table', () => {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     await expect(dump.replaceAll(image, 'IMAGE')).toMatchFileSnapshot('golden/sfdisk.txt');
+    expect(readGpt(image)).toMatchObject({ from: 'backup', diskGuid: options.diskGuid });
+  });
+
+  it('is read back, and the backup where any byte of the first is wrong', async () => {
+    await writeToFile(planGpt(options), image);
+    const whole = readFileSync(image);
+    const expected = readGpt(image);
+    expect(expected).toMatchObject({ from: 'first', diskGuid: options.diskGuid });
+    expect(
+      expected?.partitions.map(({ name, type, guid, start, size }) => ({ name, type, guid, start, size })),
+    ).toEqual(
+      options.partitions.map(({ name, guid, start, size }, index) => ({
+        name,
+        type: index === 0 ? 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b' : linuxType,
+        guid,
+        start,
+        size,
+      })),
+    );
+    for (const at of [512, 512 + 16, 512 + 40, 512 + 72, 1024, 1024 + 33, 34 * 512 - 1]) {
+      whole[at] = (whole[at] ?? 0) ^ 1;
+      writeFileSync(image, whole);
+      whole[at] = (whole[at] ?? 0) ^ 1;
+      expect(readGpt(image)).toEqual({ ...expected, from: 'backup' });
+    }
+    writeFileSync(image, Buffer.alloc(MiB));
+    expect(readGpt(image)).toBeUndefined();
+    writeFileSync(image, Buffer.alloc(100));
+    expect(readGpt(image)).toBeUndefined();
+  });
+
+  it('covers disks beyond 2 TiB', async () => {
+    const TiB = 1024 ** 4;
+    const partitions = [
+      { name: 'a', type: 'linux' as const, guid: guid(1), start: MiB, size: 3 * TiB },
+      { name: 'b', type: 'linux' as const, guid: guid(2), start: 3 * TiB + MiB, size: TiB },
+    ];
+    await writeToFile(planGpt({ ...options, size: 5 * TiB, partitions, extra: [] }), image);
+    const said = execFileSync('sfdisk', ['--verify', image], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    expect(said).toContain('No errors detected.');
+    expect(readGpt(image)?.partitions).toMatchObject(partitions.map(({ start, size }) => ({ start, size })));
+    rmSync(image);
   });
 
   it('with any partitions, is without fault', { timeout: 60_000 }, async () => {
@@ -94,7 +142,7 @@ describe('a GUID partition table', () => {
           return {
             name: `p${index}`,
             type: 'linux' as const,
-            guid: guid(index % 10),
+            guid: guid(10 + index),
             start,
             size: sectors * 512,
           };
@@ -108,11 +156,15 @@ describe('a GUID partition table', () => {
           one.size * 512,
         ]);
         expect(read).toEqual(partitions.map(({ start, size }) => [start, size]));
+        expect(readGpt(image)?.partitions).toEqual(
+          partitions.map((partition, index) => ({ ...partition, number: index + 1, type: linuxType })),
+        );
       }),
       { numRuns: 20 },
     );
   });
 
+  const linux = { type: 'linux' as const, size: MiB };
   const bad: [change: Partial<GptOptions>, what: string, why: string][] = [
     [
       { extra: [{ name: 'stamp', at: 3 * MiB, size: 2 * MiB }] },
@@ -139,6 +191,21 @@ describe('a GUID partition table', () => {
       },
       'partition full cannot be put on the disk',
       'what is in it is 88 bytes larger',
+    ],
+    [
+      {
+        partitions: [
+          { ...linux, name: 'one', guid: guid(1), start: 4 * MiB },
+          { ...linux, name: 'two', guid: guid(1), start: 5 * MiB },
+        ],
+      },
+      'partition two cannot be put on the disk',
+      `another one is ${guid(1)} as well`,
+    ],
+    [
+      { size: 64 * MiB + 1 },
+      'a partition table cannot be put on the disk',
+      'the disk does not end at a sector',
     ],
     [
       { partitions: [{ name: 'odd', type: 'linux', guid: guid(1), start: 4 * MiB + 1, size: 512 }] },

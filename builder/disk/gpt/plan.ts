@@ -44,6 +44,11 @@ export interface GptOptions {
 export function planGpt(options: GptOptions): Volume {
   const { size, partitions, extra = [] } = options;
   if (partitions.length > entryCount) throw refusal('a disk', `it has at most ${entryCount} partitions`);
+  if (size % sectorSize !== 0) throw refusal('a partition table', 'the disk does not end at a sector');
+  const twice = partitions.find(
+    ({ guid }, index) => partitions.findIndex((one) => one.guid === guid) < index,
+  );
+  if (twice !== undefined) throw refusal(`partition ${twice.name}`, `another one is ${twice.guid} as well`);
   const sectors = size / sectorSize;
   const lastUsable = sectors - tableSectors - 2;
   for (const partition of partitions) check(partition, lastUsable);

@@ -6,8 +6,8 @@ import { compose, type Piece } from '../compose.ts';
 import type { Volume } from '../volume.ts';
 import { bytesVolume } from '../volumes.ts';
 
-const sectorSize = 512;
-const tableAt = 446;
+export const sectorSize = 512;
+export const tableAt = 446;
 
 const types = { fat: 0x0c, linux: 0x83 } as const;
 
@@ -35,6 +35,7 @@ export interface MbrOptions {
 
 /** Plans a whole disk. Refuses partitions that overlap, leave the disk, or are smaller than what is in them. */
 export function planMbr({ size, diskId, partitions, extra = [] }: MbrOptions): Volume {
+  if (size % sectorSize !== 0) throw refusal('a partition table', 'the disk does not end at a sector');
   if (partitions.length > 4) throw refusal('a fifth partition', 'an MBR has four');
   const sector = Buffer.alloc(sectorSize);
   sector.writeUInt32LE(diskId >>> 0, 440);
