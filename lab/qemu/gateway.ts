@@ -3,7 +3,8 @@
 import net from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Running, start } from '../../formats/programs.ts';
+import { Failure } from '../../formats/errors.ts';
+import { start } from '../../formats/programs.ts';
 import type { Switch } from '../switch/ports.ts';
 import { openQmp } from './qmp.ts';
 
@@ -17,7 +18,6 @@ export const forwardsSchema = z
 export type Forwards = z.infer<typeof forwardsSchema>;
 
 export interface Gateway {
-  readonly pid: number;
   /** What was forwarded to a machine, by its port on the switch. */
   forwards(port: string): Forwards;
   stop(): Promise<void>;
@@ -33,8 +33,8 @@ const router = 'router';
 
 /**
  * Puts a desk on the switch: in every IPv4 /24 where a machine shows an address it takes .254 (.253 answers too) and
- * forwards ports of this host to the machine. It gives no address and no way out to anyone. A router
- * beside it gives leases from 10.77.0.100; one for the `internet` also a route, DNS and a way out.
+ * forwards ports of this host to the machine. It gives no address and no way out to anyone. A router beside it gives
+ * leases from 10.77.0.100; one for the `internet` also a route, DNS and a way out.
  */
 export async function openGateway(
   lan: Switch,
@@ -57,8 +57,12 @@ export async function openGateway(
   const qmp = await openQmp(socket);
   args.push('-chardev', `socket,id=qmp,path=${socket}`, '-mon', 'chardev=qmp,mode=control');
   const ready = qmp.nextReady();
-  const running: Running = start('qemu-system-x86_64', args);
-  await Promise.race([ready, running.ended]);
+  const running = start('qemu-system-x86_64', args);
+  const ended = await Promise.race([ready, running.ended]);
+  if (ended !== undefined) {
+    await qmp.close();
+    throw new Failure('environment', { what: 'the gateway of the lab did not start', why: ended.said });
+  }
 
   const served = new Set<string>();
   const forwarded = new Map<string, Forwards>();
@@ -97,7 +101,6 @@ export async function openGateway(
     last = last.then(() => forward(port, address)).catch(() => {}); // the gateway went: there is no way in any more
   });
   return {
-    pid: running.pid,
     forwards: (port) => forwarded.get(port) ?? {},
     async stop() {
       running.kill('SIGKILL');

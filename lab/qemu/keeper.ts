@@ -49,7 +49,8 @@ export async function startKeeper(plan: LabPlan, signal: AbortSignal): Promise<v
 
 /** What `lab keep` does: keeps the lab of a plan until `signal` aborts, as SIGTERM makes it. */
 export async function keepLab(planFile: string, signal: AbortSignal): Promise<void> {
-  const tell = (message: object) => process.send?.(message);
+  // Who started us may be gone by then.
+  const tell = (message: object) => process.connected && process.send?.(message);
   try {
     const plan = labPlanSchema.parse(JSON.parse(readFileSync(planFile, 'utf8')));
     const lab = await openLab(plan);

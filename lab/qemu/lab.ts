@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { openSwitch, type Switch } from '../switch/ports.ts';
 import { seeded } from '../switch/random.ts';
 import { macOf } from './arguments.ts';
-import { overlayDisk, volatileDisk } from './disk.ts';
+import { type Disk, overlayDisk, volatileDisk } from './disk.ts';
 import { type Forwards, type Gateway, openGateway } from './gateway.ts';
 import { type Machine, startMachine } from './machine.ts';
 import type { LabPlan, Place } from './plan.ts';
@@ -34,9 +34,14 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   // Sockets have a folder of their own: a path of a socket has at most 107 bytes, one of a site may be longer.
   const sockets = mkdtempSync(join(tmpdir().length > 40 ? '/tmp' : tmpdir(), 'edgekiln-'));
   const lan = openSwitch(sockets, options.seed === undefined ? {} : { seed: options.seed });
-  const gateway = await openGateway(lan, sockets, options);
+  const gateway = await openGateway(lan, sockets, options).catch(async (error) => {
+    await lan.close();
+    rmSync(sockets, { recursive: true });
+    throw error;
+  });
   const random = seeded(options.seed ?? 1);
   const machines = new Map<string, Machine>();
+  const disks: Disk[] = [];
   return {
     lan,
     sockets,
@@ -53,6 +58,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
         survival === undefined
           ? await overlayDisk(image, directory, size)
           : await volatileDisk(image, directory, { socket: nbd, survival, random, size });
+      disks.push(disk);
       const machine = await startMachine({
         ...place,
         disk,
@@ -66,6 +72,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     forwards: gateway.forwards,
     async stop() {
       await Promise.all([...machines.values()].map((machine) => machine.stop()));
+      await Promise.all(disks.map((disk) => disk.close()));
       await gateway.stop();
       await lan.close();
       rmSync(sockets, { recursive: true, force: true });

@@ -13,6 +13,7 @@ import { openQmp } from './qmp.ts';
 
 export interface MachineOptions extends Hardware {
   readonly name: string;
+  /** Stays open: who opened it closes it once the machine is stopped. */
   readonly disk: Disk;
   /** Its log and firmware variables go here; must exist. */
   readonly directory: string;
@@ -82,7 +83,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     const process = running;
     process?.kill('SIGKILL');
     await process?.ended;
-    await Promise.all([console.close(), control.close(), disk.close()]);
+    await Promise.all([console.close(), control.close()]);
   };
 
   try {

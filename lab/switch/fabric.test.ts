@@ -109,7 +109,7 @@ describe('faults', () => {
           for (let n = 0; n < 1000; n++) {
             const reached = forward(fabric, 'p1', frame(broadcast, a), n, random);
             counts.push(reached.filter((each) => each.port === 'p2').length);
-            expect(reached.filter((each) => each.port === 'p3')).toHaveLength(1);
+            if (reached.at(-1)?.port !== 'p3') throw new Error('a frame to the port without a fault is gone');
           }
           return counts;
         };
