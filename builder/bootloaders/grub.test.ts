@@ -30,7 +30,11 @@ load_env() {
   esac
 }
 save_env() { printf 'save %s %s%s%s%s%s%s;' "\${2: -5:1}" "$seq" "$primary" "$a" "$b" "$left" "$seq2"; case "$2" in *s[$broken].env) return 1;; esac; }
-linux() { case "$1" in *gpt2*) printf 'a;' ;; *gpt3*) printf 'b;' ;; esac; return 1; }
+linux() {
+  case "$1" in *gpt2*) printf 'a' ;; *gpt3*) printf 'b' ;; esac
+  case "$*" in *edgekiln.trial*) printf ' on trial' ;; esac
+  printf ';'; return 1
+}
 echo() { :; }
 stop() { printf 'stop\\n'; }
 sleep() { :; }
@@ -73,7 +77,8 @@ function expected(copies: readonly [BootState | undefined, BootState | undefined
     next === undefined
       ? ''
       : `save ${overwrite} ${next.seq}${next.primary}${code[next.a]}${code[next.b]}${next.left}${next.seq};`;
-  return `${save}${order.map((slot) => `${slot};`).join('')}stop`;
+  const said = next ?? current;
+  return `${save}${order.map((slot) => `${slot}${said?.[slot] === 'trial' ? ' on trial' : ''};`).join('')}stop`;
 }
 
 function everyState(seq: number): BootState[] {
@@ -114,7 +119,7 @@ describe('the boot script', () => {
   it('counts an attempt in the other copy when one cannot be written', () => {
     const trial: BootState = { seq: 3, primary: 'b', a: 'good', b: 'trial', left: 3 };
     expect(runScript([{ copies: [trial, undefined], broken: '1' }])).toEqual([
-      'save 1 4bgt24;save 0 4bgt24;b;a;stop',
+      'save 1 4bgt24;save 0 4bgt24;b on trial;a;stop',
     ]);
   });
 

@@ -56,10 +56,14 @@ function save_state {
 
 function boot_slot {
   if [ "$1" = "a" ]; then set part=gpt2; else set part=gpt3; fi
+  # The device watches over a slot on trial: not confirmed in time, it starts again.
+  set trial=
+  if [ "$1" = "a" -a "$a" = "t" ]; then set trial=edgekiln.trial; fi
+  if [ "$1" = "b" -a "$b" = "t" ]; then set trial=edgekiln.trial; fi
   set kernel_arguments=
   load_env -f "($disk,$part)/${slotFiles.environment}" kernel_arguments
   echo "edgekiln: slot $1"
-  if linux "($disk,$part)/${slotFiles.kernel}" ${boardArguments} ro panic=10 gpt $kernel_arguments edgekiln.flash=$flash_id edgekiln.slot=$1 edgekiln.seq=$seq; then
+  if linux "($disk,$part)/${slotFiles.kernel}" ${boardArguments} ro panic=10 gpt $kernel_arguments $trial edgekiln.flash=$flash_id edgekiln.slot=$1 edgekiln.seq=$seq; then
     if initrd "($disk,$part)/${slotFiles.initrd}"; then boot; fi
   fi
   echo "edgekiln: slot $1 cannot be loaded"
@@ -80,6 +84,7 @@ fi
 
 if [ "$whole" = "no" ]; then
   echo "edgekiln: the boot state is lost"
+  set a=; set b=
   boot_slot a
   boot_slot b
   stop "neither slot can be loaded"

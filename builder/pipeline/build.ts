@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
+import { renderPersist } from '../../formats/persist.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild } from '../artifacts/locking.ts';
 import { digestOf, type Store } from '../artifacts/store.ts';
@@ -54,6 +55,7 @@ export interface Built {
 /** Builds every image of a profile. */
 export async function build(loaded: LoadedProfile, options: BuildOptions): Promise<Built> {
   const { profile } = loaded;
+  if (loaded.unbuilt.length > 0) throw new Failure('unsupported', loaded.unbuilt);
   const plans = planBoards(loaded);
   const lock = await lockForBuild(loaded, options);
   await fetchAll(loaded, lock, options);
@@ -93,6 +95,9 @@ interface Work {
   readonly folder: string;
 }
 
+/** systemd would look for a virtual socket to serve ssh on, and complain where there is none. */
+const kernelArguments = 'systemd.ssh_auto=no';
+
 /** base → tree → initrd → slot → disk, for the devices of one board. */
 async function buildBoard(plan: BoardPlan, work: Work): Promise<void> {
   const { board, layout } = plan;
@@ -117,7 +122,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<void> {
       users: [...profile.users].map((user) => ({ ...user, sshKeys: [...user.sshKeys] })),
       timezone: profile.system.timezone,
       locale: profile.system.locale,
-      persist: '',
+      persist: renderPersist(profile.persist),
       epoch,
     },
     {
@@ -139,7 +144,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<void> {
   const identity = [profile.site.name, board.name] as const;
   const slotResult = await runner.run(
     slot,
-    { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments: '', epoch },
+    { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments, epoch },
     { base: baseResult, tree: treeResult, initrd: initrdResult },
   );
   await runner.run(

@@ -5,7 +5,6 @@ import { printPath } from '../finding.ts';
 import { expand, type Look } from './look.ts';
 
 const unbuilt: readonly (readonly string[])[] = [
-  ['base', 'tarball'],
   ['k3s', 'config'],
   ['devices', '*', 'address'],
   ['devices', '*', 'hardware'],
@@ -22,7 +21,6 @@ const unbuilt: readonly (readonly string[])[] = [
   ['apps'],
   ['files'],
   ['units'],
-  ['persist'],
   ['limits'],
 ];
 
