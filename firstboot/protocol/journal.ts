@@ -1,0 +1,84 @@
+// The reconciler's journal: an object in the cluster, written by compare-and-set only. Its clock is time that
+// reconcilers have watched, added up; no wall clock, so a jump of time opens no budget.
+import type { Place } from '../../formats/roster.ts';
+import type { JournalChange } from './roles.ts';
+import type { Milliseconds } from './terms.ts';
+
+/** One whole change of the servers, however many steps it takes. */
+export interface Operation {
+  readonly id: number;
+  readonly kind: 'grow' | 'replace';
+  readonly candidates: readonly Place[];
+  /** Given up before, or the dead one itself. */
+  readonly tried: readonly Place[];
+  readonly dead:
+    | { readonly name: string; readonly uid: string; readonly resourceVersion: string }
+    | undefined;
+  /** Watched time since it began, or since its candidates last changed. */
+  readonly age: Milliseconds;
+}
+
+export interface Journal {
+  readonly operation: Operation | undefined;
+  readonly nextId: number;
+  /** Watched time since founding. */
+  readonly clock: Milliseconds;
+  /** When past operations began, by that clock. */
+  readonly begun: readonly Milliseconds[];
+  /** Places that came back after they were removed, once each time. */
+  readonly returns: readonly Place[];
+}
+
+export const emptyJournal: Journal = { operation: undefined, nextId: 1, clock: 0, begun: [], returns: [] };
+
+const minute: Milliseconds = 60_000;
+/** Budget of whole operations: one in ten minutes, three in a day of watched time. Growing from one is free of it. */
+export const pauseBetween: Milliseconds = 10 * minute;
+export const mostInADay = 3;
+const day: Milliseconds = 24 * 60 * minute;
+
+/** Why no operation may begin now, or undefined. */
+export function mayBegin({ begun, clock }: Journal, kind: Operation['kind']): string | undefined {
+  const last = begun.at(-1);
+  if (last !== undefined && clock - last < pauseBetween) return 'one operation in ten minutes';
+  if (kind === 'replace' && begun.filter((at) => clock - at < day).length >= mostInADay)
+    return 'three operations a day';
+  return undefined;
+}
+
+/** The journal after a change; written only if it is still the version that was read. */
+export function applyChange(journal: Journal, change: JournalChange): Journal {
+  const { operation, nextId, clock, begun } = journal;
+  switch (change.kind) {
+    case 'begin':
+      return {
+        ...journal,
+        operation: { ...change.operation, id: nextId },
+        nextId: nextId + 1,
+        begun: [...begun.filter((at) => clock - at < day), clock],
+      };
+    case 'candidates':
+      if (operation === undefined) return journal;
+      return {
+        ...journal,
+        operation: { ...operation, candidates: change.candidates, tried: change.tried, age: 0 },
+      };
+    case 'end':
+      return { ...journal, operation: undefined };
+  }
+}
+
+/** Adds watched time; done with every look, and written when a minute has come together. */
+export function watched(journal: Journal, time: Milliseconds): Journal {
+  const { operation } = journal;
+  return {
+    ...journal,
+    clock: journal.clock + time,
+    operation: operation === undefined ? undefined : { ...operation, age: operation.age + time },
+  };
+}
+
+/** A removed server is there again. */
+export function returned(journal: Journal, place: Place): Journal {
+  return { ...journal, returns: [...journal.returns, place].slice(-64) };
+}

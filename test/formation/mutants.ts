@@ -1,0 +1,235 @@
+// Proof that the simulator can fail: each mutant weakens one rule of the protocol, in the source, and must be caught
+// within the normal seeds. Run by `npm run mutants -- [NAME-PART]`; the last line is JSON.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Plugin } from 'esbuild';
+import { bundleWorker, runOnWorkers } from '../../lab/simulated/pool.ts';
+
+interface Mutant {
+  readonly rule: string;
+  /** File below firstboot/protocol. */
+  readonly file: string;
+  /** Text that occurs once in it, and what takes its place. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Seeds within which a mutant must be caught. */
+const normalSeeds = 40_000;
+
+export const mutants: readonly Mutant[] = [
+  {
+    rule: 'a device speaks before its record is on disk',
+    file: 'turn.ts',
+    from: '    this.#persist();\n    this.effects.push(effect);',
+    to: '    this.effects.push(effect);\n    this.#persist();',
+  },
+  {
+    rule: 'a promise is not persisted',
+    file: 'acceptor.ts',
+    from: 'turn.write({ promised: ballot, round: Math.max(record.round, ballot.round) });',
+    to: '',
+  },
+  {
+    rule: 'an acceptance is not persisted',
+    file: 'acceptor.ts',
+    from: '      accepted: { ballot, value },\n',
+    to: '',
+  },
+  {
+    rule: 'a ballot is used before its round is persisted',
+    file: 'proposer.ts',
+    from: 'turn.write({ round: ballot.round });',
+    to: '',
+  },
+  {
+    rule: 'majority off by one',
+    file: 'site.ts',
+    from: 'Math.floor(electors / 2) + 1',
+    to: 'Math.floor(electors / 2)',
+  },
+  {
+    rule: 'an older acceptance is not adopted',
+    file: 'proposer.ts',
+    from: 'older?.value ?? proposal.value',
+    to: 'proposal.value',
+  },
+  {
+    rule: 'the lowest older acceptance is adopted',
+    file: 'proposer.ts',
+    from: 'compareBallots(one?.ballot, best?.ballot) > 0 ? one : best',
+    to: 'compareBallots(one?.ballot, best?.ballot) > 0 && best === undefined ? one : best',
+  },
+  {
+    rule: 'accepts below its promise',
+    file: 'acceptor.ts',
+    from: 'compareBallots(ballot, record.promised) < 0 || contradicts',
+    to: 'contradicts',
+  },
+  {
+    rule: 'incarnations are ignored',
+    file: 'recovery.ts',
+    from: "'vector' in message.body ? message.body.vector : undefined",
+    to: 'undefined',
+  },
+  {
+    rule: 'an amnesiac votes',
+    file: 'acceptor.ts',
+    from: ' && !record.amnesiac;',
+    to: ';',
+  },
+  {
+    rule: 'one answer is enough to recover',
+    file: 'site.ts',
+    from: 'site.electors.length - site.quorum + 1',
+    to: '1',
+  },
+  {
+    rule: 'what others tell an amnesiac is not adopted',
+    file: 'recovery.ts',
+    from: 'turn.write({ amnesiac: false, promised, accepted, round: Math.max(record.round, promised?.round ?? 0) });',
+    to: 'turn.write({ amnesiac: false });',
+  },
+  {
+    rule: 'challenges are not compared',
+    file: 'discovery.ts',
+    from: 'echo.place === place && echo.challenge === challenge',
+    to: 'echo.place === place',
+  },
+  {
+    rule: 'copies are not dropped',
+    file: 'discovery.ts',
+    from: 'ahead <= -32 || (ahead <= 0 && (peer.seen >>> -ahead) & 1)',
+    to: 'false',
+  },
+  {
+    rule: 'no settling',
+    file: 'timings.ts',
+    from: 'export const settle = 10 * second;',
+    to: 'export const settle = 0;',
+  },
+  {
+    rule: 'certificates are not checked',
+    file: 'certificates.ts',
+    from: 'if (electors.size !== signers.length || electors.size < site.quorum) return false;\n  return',
+    to: 'return true ||',
+  },
+  {
+    rule: 'dossiers are not checked',
+    file: 'generations.ts',
+    from: 'if (!dossierHolds(site, signatures, dossier)) {',
+    to: 'if (site === undefined) {',
+  },
+  {
+    rule: 'one loss opens the next generation',
+    file: 'generations.ts',
+    from: 'if (state.losses.length < site.quorum) return;',
+    to: '',
+  },
+  {
+    rule: 'the emptiness test is not obeyed',
+    file: 'membership.ts',
+    from: '  if (empty) {\n',
+    to: '  if (empty || state.phase === state.phase) {\n',
+  },
+  {
+    rule: 'electors come from the newest roster',
+    file: 'rosters.ts',
+    from: 'site.electorsHash !== current.electorsHash',
+    to: 'false',
+  },
+  {
+    rule: 'a server founds again',
+    file: 'discovery.ts',
+    from: '    !record.wasServer &&\n',
+    to: '',
+  },
+  {
+    rule: 'majority founds without being decided',
+    file: 'founding.ts',
+    from: "if (state.site.policy.kind === 'first-online') {",
+    to: "if (state.site.policy.kind !== 'designated') {",
+  },
+  {
+    rule: 'anybody founds in a designated site',
+    file: 'discovery.ts',
+    from: "if (site.policy.kind === 'designated' && site.policy.place !== place) return false;",
+    to: '',
+  },
+  {
+    rule: 'a turn is never lost',
+    file: 'timings.ts',
+    from: 'export const turnToFound = 90 * second;',
+    to: 'export const turnToFound = 1e12 * second;',
+  },
+  {
+    rule: 'founding counts as a cluster for ever',
+    file: 'timings.ts',
+    from: 'export const foundingCounts = 10 * minute;',
+    to: 'export const foundingCounts = 1e9 * minute;',
+  },
+  {
+    rule: 'a ballot that failed is not tried again',
+    file: 'proposer.ts',
+    from: 'state.proposeAt = now + ballotPause / 2',
+    to: 'state.proposeAt = 1e15',
+  },
+  {
+    rule: 'a disk that works again is not believed',
+    file: 'storage.ts',
+    from: '  state.diskFailed = false;\n',
+    to: '',
+  },
+  {
+    rule: 'a full disk is not noticed',
+    file: 'storage.ts',
+    from: 'if (state.durable !== undefined) state.record = state.durable;',
+    to: '',
+  },
+];
+
+function mutation({ file, from, to, rule }: Mutant): Plugin {
+  return {
+    name: 'mutant',
+    setup(build) {
+      build.onLoad({ filter: new RegExp(`firstboot/protocol/${file.replace('.', '\\.')}$`) }, ({ path }) => {
+        const source = readFileSync(path, 'utf8');
+        if (source.split(from).length !== 2)
+          throw new Error(`'${rule}': its text occurs not once in ${file}`);
+        return { contents: source.replace(from, () => to), loader: 'ts' };
+      });
+    },
+  };
+}
+
+/** Number of the seed that caught the mutant, or undefined where none did; a run that throws caught it too. */
+async function caughtBy(mutant: Mutant, folder: string): Promise<string | undefined> {
+  const script = join(folder, `${mutants.indexOf(mutant)}.mjs`);
+  await bundleWorker(script, [mutation(mutant)]);
+  try {
+    const batches = await runOnWorkers(script, 0, normalSeeds, 1, (batch) => batch.violations.length > 0);
+    const violation = batches.flatMap((batch) => batch.violations)[0];
+    return violation === undefined ? undefined : `seed ${violation.seed}, '${violation.promise}'`;
+  } catch (error) {
+    return `a run that ended with: ${error instanceof Error ? error.message : error}`;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const folder = mkdtempSync(join(tmpdir(), 'mutants-'));
+  const chosen = mutants.filter((mutant) => mutant.rule.includes(process.argv[2] ?? ''));
+  let missed = 0;
+  for (const mutant of chosen) {
+    const began = Date.now();
+    const caught = await caughtBy(mutant, folder);
+    if (caught === undefined) missed += 1;
+    process.stdout.write(
+      `${caught === undefined ? 'MISSED' : 'caught'}: ${mutant.rule}${caught === undefined ? '' : ` (${caught}, ${Math.round((Date.now() - began) / 1000)} s)`}\n`,
+    );
+  }
+  rmSync(folder, { recursive: true });
+  process.stdout.write(`${JSON.stringify({ mutants: chosen.length, missed })}\n`);
+  process.exitCode = missed === 0 ? 0 : 1;
+}
