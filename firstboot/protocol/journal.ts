@@ -14,7 +14,7 @@ export interface Operation {
   readonly dead:
     | { readonly name: string; readonly uid: string; readonly resourceVersion: string }
     | undefined;
-  /** Watched time since it began, or since its candidates last changed. */
+  /** Watched time since it began, or since a candidate was last named or started. */
   readonly age: Milliseconds;
 }
 
@@ -63,6 +63,9 @@ export function applyChange(journal: Journal, change: JournalChange): Journal {
         ...journal,
         operation: { ...operation, candidates: change.candidates, tried: change.tried, age: 0 },
       };
+    case 'starting':
+      if (operation?.candidates.includes(change.place) !== true) return journal;
+      return { ...journal, operation: { ...operation, age: 0 } };
     case 'end':
       return { ...journal, operation: undefined };
   }

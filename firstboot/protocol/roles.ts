@@ -48,7 +48,7 @@ export type Decision =
   | { readonly kind: 'nothing'; readonly why: string }
   /** Compare-and-set of the journal: begin, go on with the next candidate, or end an operation. */
   | { readonly kind: 'journal'; readonly version: string; readonly change: JournalChange }
-  /** Ask a device to become a server; it checks that the journal still names this operation. */
+  /** Ask a device to become a server; it first writes `starting` into the journal that still names it. */
   | { readonly kind: 'promote'; readonly operation: number; readonly places: readonly Place[] }
   /** Delete a Node and with it its etcd member, if it is still the object that was seen. */
   | {
@@ -63,6 +63,8 @@ export type Decision =
 export type JournalChange =
   | { readonly kind: 'begin'; readonly operation: Omit<Operation, 'id'> }
   | { readonly kind: 'candidates'; readonly candidates: readonly Place[]; readonly tried: readonly Place[] }
+  /** Written by the device itself before it starts as a server: whoever decided without knowing finds a conflict. */
+  | { readonly kind: 'starting'; readonly place: Place }
   | { readonly kind: 'end'; readonly outcome: 'done' | 'undone' };
 
 /** A candidate that is no voter after this long is given up: etcd evicts a learner after five minutes. */

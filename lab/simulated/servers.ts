@@ -250,6 +250,7 @@ class ServersWorld {
       this.#mark(`etcd: ${outcome.refused}`);
       return;
     }
+    this.#write(applyChange(this.#journal, { kind: 'starting', place: place(index) }));
     this.#cluster = outcome.cluster;
     device.learnerSince = this.#now;
   }
