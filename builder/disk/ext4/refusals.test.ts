@@ -1,0 +1,135 @@
+// What ext4 cannot hold is refused when it is planned: by name, and by how much.
+import { describe, expect, it } from 'vitest';
+import type { Entry } from '../../tree/entry.ts';
+import { fileEntry } from '../../tree/overlay.ts';
+import { planExt4 } from './plan.ts';
+
+const MiB = 1024 ** 2;
+const options = {
+  uuid: Buffer.alloc(16, 7),
+  hashSeed: Buffer.alloc(16, 9),
+  label: 'root',
+  time: 1e9,
+  size: 16 * MiB,
+};
+const owner = { mode: 0o644, uid: 0, gid: 0, mtime: 1e9 };
+const rootEntry: Entry = { ...owner, path: '', kind: 'directory' };
+const plan = (entries: readonly Entry[], change: Partial<Parameters<typeof planExt4>[1]> = {}) =>
+  planExt4({ entries: () => [rootEntry, ...entries] }, { ...options, ...change });
+const fifo = (change: Partial<Entry>): Entry => ({ ...owner, path: 'f', kind: 'fifo', ...change }) as Entry;
+const problem = (what: string, why: string) =>
+  expect.objectContaining({ kind: 'input', problems: [{ what, why }] });
+
+const bad: [entry: Entry, why: string][] = [
+  [fifo({ path: 'n'.repeat(256) }), 'its name has 256 bytes, and 255 is the most'],
+  [fifo({ path: 'ü'.repeat(128) }), 'its name has 256 bytes, and 255 is the most'],
+  [fifo({ mtime: 2 ** 34 }), `its time ${2 ** 34} is out of range`],
+  [fifo({ mtime: -(2 ** 31) - 1 }), `its time ${-(2 ** 31) - 1} is out of range`],
+  [fifo({ uid: 2 ** 32 - 1 }), 'the number of its owner or group is too large'],
+  [
+    fifo({ xattrs: [['user.x', Buffer.alloc(4041)]] }),
+    'its extended attributes take 4064 bytes beside the inode, and a block holds 4060',
+  ],
+  [
+    fifo({ xattrs: [['foreign.x', Buffer.alloc(1)]] }),
+    'ext4 has no place for the extended attribute foreign.x',
+  ],
+  [
+    fifo({ xattrs: [['system.posix_acl_access', Buffer.alloc(3)]] }),
+    'its system.posix_acl_access is not an access control list',
+  ],
+  [
+    fifo({ xattrs: [[`user.${'n'.repeat(256)}`, Buffer.alloc(1)]] }),
+    `the name of the extended attribute user.${'n'.repeat(256)} is longer than 255 bytes`,
+  ],
+  [
+    { ...owner, path: 's', kind: 'symlink', target: 'x'.repeat(4096) },
+    'its target has 4096 bytes, and 4095 is the most',
+  ],
+  [{ ...owner, path: 's', kind: 'symlink', target: '' }, 'its target is empty'],
+  [{ ...owner, path: 'c', kind: 'char', major: 4096, minor: 0 }, 'the device number 4096:0 is too large'],
+  [
+    { ...owner, path: 'b', kind: 'block', major: 0, minor: 2 ** 20 },
+    'the device number 0:1048576 is too large',
+  ],
+  [
+    { ...owner, path: 'huge', kind: 'file', size: 2 ** 44, segments: [] },
+    'its size is 17592186044416 bytes, and 17592186036224 is the most',
+  ],
+];
+
+describe('refused', () => {
+  it.each(bad)('%#: an entry', (entry, why) => {
+    expect(() => plan([entry])).toThrow(problem(`/${entry.path} does not fit into ext4`, why));
+  });
+
+  it('extended attributes of just a block are not', () => {
+    expect(plan([fifo({ xattrs: [['user.x', Buffer.alloc(4040)]] })]).inodes).toBe(3);
+  });
+
+  it('the 65,001st name of a file', () => {
+    const links = Array.from({ length: 65_000 }, (_, i): Entry => {
+      return { ...owner, path: `l${i}`, kind: 'hardlink', target: 'a' };
+    });
+    expect(() => plan([fileEntry('a', 'x', owner), ...links], { size: 64 * MiB })).toThrow(
+      problem('/a does not fit into ext4', 'it has 65001 names, and 65000 is the most'),
+    );
+  });
+
+  it('several at once, up to 20', () => {
+    const many = Array.from({ length: 30 }, (_, i) => fifo({ path: `${i}${'n'.repeat(256)}` }));
+    const refused = (entries: readonly Entry[]) => {
+      try {
+        plan(entries);
+      } catch (error) {
+        return error instanceof Error && 'problems' in error ? error.problems : undefined;
+      }
+      return undefined;
+    };
+    expect(refused(many.slice(0, 3))).toHaveLength(3);
+    expect(refused(many)).toHaveLength(20);
+  });
+
+  it('a label of 17 bytes', () => {
+    expect(() => plan([], { label: 'ü23456789abcdef9' })).toThrow(
+      problem('the label ü23456789abcdef9 is too long for ext4', 'it has 17 bytes, and 16 is the most'),
+    );
+  });
+
+  it('more bytes than there are blocks, by as many as are missing', () => {
+    const tree = (length: number) => [fileEntry('big', Buffer.alloc(length), owner)];
+    const room = plan([]).free;
+    expect(plan(tree(room)).free).toBe(0);
+    expect(() => plan(tree(room + 1))).toThrow(
+      problem(
+        'the tree does not fit into an ext4 filesystem of 16777216 bytes',
+        '4096 bytes more are needed',
+      ),
+    );
+    expect(() => plan(tree(room + 10 * block))).toThrow(
+      problem(
+        'the tree does not fit into an ext4 filesystem of 16777216 bytes',
+        '40960 bytes more are needed',
+      ),
+    );
+  });
+
+  it('more entries than there are inodes, by as many as are missing', () => {
+    const files = Array.from({ length: 100 }, (_, i) => fifo({ path: `f${i}` }));
+    // Ten are the filesystem's own, lost+found is one; the root directory is one of the ten.
+    expect(plan(files, { inodes: 111 }).inodes).toBe(102);
+    expect(() => plan(files, { inodes: 100 })).toThrow(
+      problem('the tree does not fit into 100 inodes', '11 more are needed'),
+    );
+  });
+
+  it('sizes that ext4 does not have', () => {
+    expect(() => plan([], { size: 2 ** 45 })).toThrow(
+      problem('a filesystem of 35184372088832 bytes is too large', '16 TiB is the most'),
+    );
+    expect(() => plan([], { size: 4096 })).toThrow('does not fit into an ext4 filesystem of 4096 bytes');
+    expect(() => plan([], { size: 0 })).toThrow('does not fit into an ext4 filesystem of 0 bytes');
+  });
+});
+
+const block = 4096;
