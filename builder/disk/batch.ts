@@ -11,10 +11,11 @@ const WINDOW = 512 * 1024;
 /** Reads from this size on go straight into the batch. */
 const DIRECT = 128 * 1024;
 
-/** Writes ascending ranges of a volume. Gaps between them are left out. */
+/** Writes a volume from its first byte on. */
 export class Batch {
   readonly #output: Output;
-  readonly #buffer = Buffer.allocUnsafe(BATCH);
+  /** All zero from `#filled` on. */
+  readonly #buffer = Buffer.alloc(BATCH);
   readonly #sources = new Sources();
   /** Volume offset of the start of the buffer. */
   #start = 0;
@@ -30,18 +31,10 @@ export class Batch {
     return this.#start + this.#filled;
   }
 
-  /** Goes to a later place; what is between is not written. */
-  seek(at: number): void {
-    if (at < this.at) throw new Error(`a writer went back from ${this.at} to ${at}`);
-    if (at === this.at) return;
-    this.#flush();
-    this.#start = at;
-  }
-
   /** Room for `length` bytes (at most 64 KiB), zeroed, to be filled at once. */
   room(length: number): Buffer {
     if (this.#filled + length > BATCH) this.#flush();
-    const room = this.#buffer.subarray(this.#filled, this.#filled + length).fill(0);
+    const room = this.#buffer.subarray(this.#filled, this.#filled + length);
     this.#filled += length;
     return room;
   }
@@ -50,8 +43,8 @@ export class Batch {
   zeros(until: number): void {
     if (until < this.at) throw new Error(`a writer went back from ${this.at} to ${until}`);
     while (this.at < until) {
+      // `#free` may empty the buffer: it goes first.
       const length = this.#free(until - this.at);
-      this.#buffer.fill(0, this.#filled, this.#filled + length);
       this.#filled += length;
     }
   }
@@ -96,7 +89,10 @@ export class Batch {
   }
 
   #flush(): void {
-    if (this.#filled > 0) this.#output.write(this.#start, this.#buffer.subarray(0, this.#filled));
+    if (this.#filled > 0) {
+      this.#output.write(this.#start, this.#buffer.subarray(0, this.#filled));
+      this.#buffer.fill(0, 0, this.#filled);
+    }
     this.#start += this.#filled;
     this.#unyielded += this.#filled;
     this.#filled = 0;

@@ -1,14 +1,19 @@
 // Where volumes are written: a file on a disk, or a hash.
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Failure } from '../../formats/errors.ts';
 import type { Output, Volume } from './volume.ts';
+
+const AHEAD = 32 * 1024 * 1024;
 
 /** A file that is written in place; what is never written stays a hole. */
 class FileOutput implements Output {
   readonly file: string;
   readonly #fd: number;
+  /** Bytes written since the medium was last asked to take them. */
+  #waiting = 0;
+  #syncing = false;
 
   constructor(file: string, size: number) {
     this.file = file;
@@ -20,6 +25,17 @@ class FileOutput implements Output {
     this.#io(() => {
       for (let done = 0; done < bytes.length; )
         done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
+    });
+    this.#waiting += bytes.length;
+    if (this.#waiting >= AHEAD && !this.#syncing) this.#startSync();
+  }
+
+  /** The medium takes what there is while more is made; whether it could is found out at the end. */
+  #startSync(): void {
+    this.#waiting = 0;
+    this.#syncing = true;
+    fdatasync(this.#fd, () => {
+      this.#syncing = false;
     });
   }
 

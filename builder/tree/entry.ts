@@ -74,6 +74,9 @@ export function nameFromBytes(bytes: Uint8Array): string {
 
 /** The bytes of a name made by `nameFromBytes` or written by hand. */
 export function nameToBytes(name: string): Uint8Array {
+  let ascii = true;
+  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) >= 0x80) ascii = false;
+  if (ascii) return Buffer.from(name, 'latin1');
   if (!/[\udc80-\udcff]/.test(name)) return Buffer.from(name, 'utf8');
   const parts: Uint8Array[] = [];
   for (const char of name) {

@@ -1,6 +1,6 @@
 // How a tree is kept: names and what they name in flat records, about 130 bytes an entry, none of them objects.
 import type { Entry, Segment, Xattrs } from './entry.ts';
-import { nameFromBytes, nameToBytes } from './entry.ts';
+import { nameToBytes } from './entry.ts';
 import { ByteStrings, Records } from './pages.ts';
 
 /** Index of a name; `root` is the root directory, and where a link to a node is meant, none. */
@@ -93,7 +93,7 @@ export class Nodes {
   }
 
   name(node: Node): string {
-    return nameFromBytes(this.#strings.at(this.#nodes.get(node, NAME), this.#nodes.get(node, NAME_LENGTH)));
+    return this.#strings.text(this.#nodes.get(node, NAME), this.#nodes.get(node, NAME_LENGTH));
   }
 
   path(node: Node): string {
@@ -237,8 +237,7 @@ export class Nodes {
         return { path, mode, uid, gid, mtime, xattrs, kind, size, segments };
       }
       case 'symlink': {
-        const bytes = this.#strings.at(inodes.get(inode, PLACE), inodes.getLong(inode, SIZE));
-        const target = nameFromBytes(bytes);
+        const target = this.#strings.text(inodes.get(inode, PLACE), inodes.getLong(inode, SIZE));
         if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, target };
         return { path, mode, uid, gid, mtime, xattrs, kind, target };
       }

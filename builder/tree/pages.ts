@@ -2,6 +2,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nameFromBytes } from './entry.ts';
 
 const PAGE_BYTES = 64 * 1024;
 const PAGE_WORDS = PAGE_BYTES / 4;
@@ -156,6 +157,16 @@ export class ByteStrings {
   latin1(place: number, length: number): string {
     const page = this.#turn(place);
     return page.toString('latin1', place % PAGE_BYTES, (place % PAGE_BYTES) + length);
+  }
+
+  /** As text, see `nameFromBytes`. */
+  text(place: number, length: number): string {
+    const page = this.#turn(place);
+    const start = place % PAGE_BYTES;
+    let bits = 0;
+    for (let i = start; i < start + length; i++) bits |= page[i] ?? 0;
+    if (bits < 0x80) return page.toString('latin1', start, start + length);
+    return nameFromBytes(page.subarray(start, start + length));
   }
 
   close(): void {

@@ -37,6 +37,7 @@ export class PaxRecords {
   }
 
   integer(key: string, refuse: Refuse): number | undefined {
+    if (this.isEmpty) return undefined;
     const value = this.decimal(key, refuse);
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0))
       refuse(`${key} is not a whole number`);

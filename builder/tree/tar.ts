@@ -8,7 +8,10 @@ import { noRecords, type PaxRecords, parsePax, sparseMapOf, xattrsOf } from './p
 
 const BLOCK = 512;
 /** Headers of small files come many to a read; larger contents are stepped over. */
-const WINDOW = 16 * 1024;
+const WINDOW = 128 * 1024;
+const STEP = 4096;
+/** What lies so near behind a window is worth another one. */
+const NEAR = 16 * 1024;
 /** A pax header, long name or sparse map larger than this is not believed. */
 const LARGEST_HEADER = 16 * 1024 * 1024;
 
@@ -48,11 +51,10 @@ function* members(reader: TarReader): Generator<Entry> {
       else longTarget = name;
       at = body + padded(header.size);
     } else {
-      const named = {
-        ...header,
-        name: longName ?? header.name,
-        target: longTarget ?? header.target,
-      };
+      const long = longName !== undefined || longTarget !== undefined;
+      const named = long
+        ? { ...header, name: longName ?? header.name, target: longTarget ?? header.target }
+        : header;
       const member = toEntry(reader, at, named, globals.over(locals));
       yield member.entry;
       at = member.next;
@@ -81,15 +83,13 @@ function readHeader(reader: TarReader, at: number): Header | undefined {
   if (at >= reader.size) return undefined;
   const block = reader.block(at);
   if (block[0] === 0 && block.every((byte) => byte === 0)) return undefined;
-  let sum = 8 * 0x20;
-  for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += block[i] ?? 0;
-  if (number(block, 148, 8) !== sum) reader.refuse(at, 'the checksum of a header is wrong');
+  if (number(block, 148, 8) !== checksum(block)) reader.refuse(at, 'the checksum of a header is wrong');
   const ustar = block.toString('latin1', 257, 262) === 'ustar';
-  const prefix = ustar && block[263] === 0x30 ? nameFromBytes(untilNul(block.subarray(345, 500))) : '';
-  const name = nameFromBytes(untilNul(block.subarray(0, 100)));
+  const prefix = ustar && block[263] === 0x30 ? text(block, 345, 500) : '';
+  const name = text(block, 0, 100);
   return {
     name: prefix === '' ? name : `${prefix}/${name}`,
-    target: nameFromBytes(untilNul(block.subarray(157, 257))),
+    target: text(block, 157, 257),
     type: String.fromCharCode(block[156] || 0x30),
     mode: number(block, 100, 8) & 0o7777,
     uid: number(block, 108, 8),
@@ -111,16 +111,25 @@ function toEntry(
   const refuse = (why: string): never => reader.refuse(at, why);
   const raw = pax.text('GNU.sparse.name') ?? pax.text('path') ?? header.name;
   const xattrs = pax.isEmpty ? undefined : xattrsOf(pax, refuse);
-  const common = {
-    path: normalise(raw, refuse),
-    mode: header.mode,
-    uid: pax.integer('uid', refuse) ?? header.uid,
-    gid: pax.integer('gid', refuse) ?? header.gid,
-    mtime: Math.floor(pax.decimal('mtime', refuse) ?? header.mtime),
-    ...(xattrs === undefined ? {} : { xattrs }),
-  };
-  const target = pax.text('linkpath') ?? header.target;
+  const path = normalise(raw, refuse);
+  const { mode } = header;
+  const uid = pax.integer('uid', refuse) ?? header.uid;
+  const gid = pax.integer('gid', refuse) ?? header.gid;
+  const mtime = Math.floor(pax.decimal('mtime', refuse) ?? header.mtime);
   const body = at + BLOCK;
+  if (header.type === '0' && pax.isEmpty && !raw.endsWith('/')) {
+    // Most members; written out because it is faster.
+    const { size } = header;
+    if (body + size > reader.size) refuse(`the archive ends within ${raw}`);
+    const bytes = { at: 'file', file: reader.file, offset: body, length: size } as const;
+    const segments = size === 0 ? [] : [{ offset: 0, bytes }];
+    return {
+      entry: { path, mode, uid, gid, mtime, kind: 'file', size, segments },
+      next: body + padded(size),
+    };
+  }
+  const common = { path, mode, uid, gid, mtime, ...(xattrs === undefined ? {} : { xattrs }) };
+  const target = pax.text('linkpath') ?? header.target;
   switch (header.type) {
     case '1': // Some writers give the size of the file linked to, none of the common ones its bytes.
       return { entry: { ...common, kind: 'hardlink', target: normalise(target, refuse) }, next: body };
@@ -242,14 +251,34 @@ function sparseHead(
   return reader.refuse(at, 'a sparse map does not end');
 }
 
+/** Holds an empty component, `.` or `..`. */
+const unusual = /(^|\/)\.{0,2}(\/|$)/;
+
 /** Drops leading `./` and `/` and doubled slashes; `..` would leave the tree and is refused. */
 function normalise(raw: string, refuse: (why: string) => never): string {
   if (raw.includes('\0')) refuse(`a name holds a NUL byte: ${raw}`);
-  if (!/(^|\/)(\.{0,2})(\/|$)/.test(raw)) return raw;
+  if (!unusual.test(raw)) return raw;
   const parts = raw.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) refuse(`the name ${raw} leads out of the tree`);
   if (raw === '') refuse('a member has no name');
   return parts.join('/');
+}
+
+/** The sum of all bytes, those of the checksum itself taken as blanks. */
+function checksum(block: Buffer): number {
+  let sum = 8 * 0x20;
+  for (let i = 0; i < 148; i++) sum += block[i] ?? 0;
+  for (let i = 156; i < BLOCK; i++) sum += block[i] ?? 0;
+  return sum;
+}
+
+/** The text of a field: up to its first NUL. */
+function text(block: Buffer, start: number, limit: number): string {
+  let end = start;
+  let bits = 0;
+  for (let byte = block[end] ?? 0; end < limit && byte !== 0; byte = block[++end] ?? 0) bits |= byte;
+  if (end === start) return '';
+  return bits < 0x80 ? block.toString('latin1', start, end) : nameFromBytes(block.subarray(start, end));
 }
 
 /** A number of a header: octal digits, or base 256 with the highest bit set. */
@@ -304,8 +333,9 @@ class TarReader {
   /** One block; the bytes are valid until the next call. */
   block(at: number): Buffer {
     if (at < this.#start || at + BLOCK > this.#end) {
+      const length = at >= this.#start && at < this.#end + NEAR ? WINDOW : STEP;
       this.#start = at;
-      this.#end = at + readSync(this.#fd, this.#window, 0, WINDOW, at);
+      this.#end = at + readSync(this.#fd, this.#window, 0, length, at);
       if (this.#end < at + BLOCK) this.refuse(at, 'the archive ends within a header');
     }
     return this.#window.subarray(at - this.#start, at - this.#start + BLOCK);

@@ -6,7 +6,7 @@
 // edit changes few of them.
 //
 // Limits: 16 TiB less one block; names of 255 bytes; symbolic links of 4,095 bytes; extended attributes of one block
-// beside the inode; 65,000 names of one file; about 10 million names in a directory.
+// beside the inode; 65,000 names of one file; 4 million names in a directory.
 import { Failure } from '../../../formats/errors.ts';
 import type { EntrySource } from '../../tree/entry.ts';
 import type { Volume } from '../volume.ts';

@@ -83,22 +83,33 @@ class Spliced implements Output {
   }
 }
 
+/** An inode, and the parts of it. */
+interface InodeBytes {
+  readonly all: Buffer;
+  readonly field: Buffer;
+  readonly xattrs: Buffer;
+}
+
 async function writeInodes({ census, layout }: Ext4Plan, batch: Batch): Promise<void> {
   const bytes = Buffer.alloc(INODE_SIZE);
-  const source = { at: 'memory', bytes } as const;
+  const into: InodeBytes = {
+    all: bytes,
+    field: bytes.subarray(BLOCK_FIELD.at, BLOCK_FIELD.at + BLOCK_FIELD.length),
+    xattrs: bytes.subarray(XATTRS_AT),
+  };
   for (let index = 0; index < census.length; index++) {
     if (census.owner(index) !== index) continue;
     const number = census.inode(index) - 1;
     const table = layout.tables[Math.floor(number / layout.inodesPerGroup)] ?? 0;
     batch.zeros(table * BLOCK + (number % layout.inodesPerGroup) * INODE_SIZE);
     bytes.fill(0);
-    fillInode(census, layout, index, bytes);
-    batch.append(source, 0, INODE_SIZE);
+    fillInode(census, layout, index, into);
+    batch.room(INODE_SIZE).set(bytes);
     if (batch.tired) await batch.rest();
   }
 }
 
-function fillInode(census: Census, layout: Layout, index: Index, into: Buffer): void {
+function fillInode(census: Census, layout: Layout, index: Index, into: InodeBytes): void {
   const kind = census.kind(index);
   const content = census.content(index);
   const fast = kind === 'symlink' && content === 0;
@@ -120,13 +131,13 @@ function fillInode(census: Census, layout: Layout, index: Index, into: Buffer): 
       indexed: kind === 'directory' && content > 1,
       xattrBlock: census.hasXattrBlock(index) ? layout.geometry.block(xattrPlace) : 0,
     },
-    into,
+    into.all,
   );
-  const field = into.subarray(BLOCK_FIELD.at, BLOCK_FIELD.at + BLOCK_FIELD.length);
+  const { field } = into;
   if (fast) field.set(census.target(index));
   else if (mapped) writeExtents(census, layout, index, field);
   else if (kind === 'char' || kind === 'block') encodeDevice(census.device(index), field);
-  writeInInode(xattrsOf(census, index).inInode, into.subarray(XATTRS_AT));
+  writeInInode(xattrsOf(census, index).inInode, into.xattrs);
 }
 
 /** Writes the extent tree's root into `field` and gives its other blocks. */
