@@ -16,6 +16,8 @@ interface Program {
   readonly lowest?: string;
   /** Needed by every build, or only for what `purpose` names. */
   readonly always?: boolean;
+  /** Few people need it: `doctor --install` leaves it to them. */
+  readonly rare?: boolean;
 }
 
 export const programs = {
@@ -49,6 +51,7 @@ export const programs = {
     purpose: 'the lab, with arm64 machines',
     versionArguments: ['--version'],
     lowest: '7.2',
+    rare: true,
   },
   'qemu-img': { package: 'qemu-utils', purpose: 'the lab', versionArguments: ['--version'] },
   setpriv: {
@@ -56,11 +59,37 @@ export const programs = {
     purpose: 'the lab: machines that end with it',
     versionArguments: ['--version'],
   },
+  'apt-get': {
+    package: 'apt',
+    purpose: 'choosing Debian packages',
+    versionArguments: ['--version'],
+    lowest: '2.0', // deb822 sources in a private folder
+  },
+  'apt-helper': { package: 'apt', purpose: 'fetching Debian packages' },
   systemctl: { package: 'systemd', purpose: 'units on the device' },
   journalctl: { package: 'systemd', purpose: 'logs on the device' },
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof programs;
+
+/** Files of other packages that are read: any one of the paths will do. */
+export const foreignFiles = {
+  'keys of Debian': {
+    package: 'debian-archive-keyring',
+    purpose: 'signatures of Debian releases',
+    paths: ['/usr/share/keyrings/debian-archive-keyring.gpg'],
+  },
+  'UEFI firmware': {
+    package: 'ovmf',
+    purpose: 'the lab',
+    paths: [
+      '/usr/share/OVMF/OVMF_CODE_4M.fd',
+      '/usr/share/OVMF/OVMF_CODE.fd',
+      '/usr/share/edk2/ovmf/OVMF_CODE.fd',
+      '/usr/share/edk2/x64/OVMF_CODE.4m.fd',
+    ],
+  },
+} as const;
 
 export function programOf(name: ProgramName): Program {
   return programs[name];
@@ -76,10 +105,16 @@ export async function run(
   args: readonly string[],
   options: Options & { encoding?: 'utf8' } = {},
 ): Promise<{ stdout: string; stderr: string }> {
-  const result = await execa(name, args, { ...options, reject: false });
+  // A group of its own: what the program started stops with it.
+  const { cancelSignal, ...rest } = options;
+  const child = execa(name, args, { ...rest, reject: false, detached: true });
+  const cancel = (): void => killGroup(child.pid);
+  if (cancelSignal?.aborted) cancel();
+  cancelSignal?.addEventListener('abort', cancel, { once: true });
+  const result = await child.finally(() => cancelSignal?.removeEventListener('abort', cancel));
+  if (cancelSignal?.aborted) throw new Failure('interrupted', { what: `${name} was stopped` }, result);
   if (result.failed) {
     if (result.code === 'ENOENT') throw missing([name]);
-    if (result.isCanceled) throw new Failure('interrupted', { what: `${name} was stopped` }, result);
     throw new Failure(
       'environment',
       {
@@ -91,6 +126,15 @@ export async function run(
     );
   }
   return { stdout: String(result.stdout ?? ''), stderr: String(result.stderr ?? '') };
+}
+
+function killGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, 'SIGTERM');
+  } catch {
+    // It ended by itself meanwhile.
+  }
 }
 
 /** How a program ended that `start` started. */
@@ -151,13 +195,17 @@ function pathOf(name: ProgramName): string {
   return path;
 }
 
+/** One line that installs packages, for people who are not root yet. */
+export function installLine(packages: readonly string[]): string {
+  return `sudo apt-get install -y --no-install-recommends ${[...new Set(packages)].sort().join(' ')}`;
+}
+
 /** The failure for programs that are not there, with one line that installs all of them. */
 export function missing(names: readonly ProgramName[]): Failure {
-  const packages = [...new Set(names.map((name) => programs[name].package))].sort().join(' ');
   return new Failure('environment', {
     what: `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not installed`,
     why: names.map((name) => `${name}: ${programs[name].purpose}`).join('; '),
-    fix: `sudo apt-get install -y --no-install-recommends ${packages}`,
+    fix: installLine(names.map((name) => programs[name].package)),
   });
 }
 

@@ -23,6 +23,7 @@ const packages = [
   ['openssl', 'openssl'],
   ['iproute2', 'ip'],
   ['curl', 'curl'],
+  ['skopeo', 'skopeo'],
   ['chromium', 'chromium'],
 ];
 

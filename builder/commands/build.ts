@@ -28,7 +28,7 @@ export const verb: Verb = {
             signal,
             say,
           });
-          for (const line of whatNext(built, file)) say(line);
+          for (const line of whatNext(built)) say(line);
           const { folder, images, stages } = built;
           return {
             text: images.map((image) => here(image.file)).join('\n'),
@@ -40,7 +40,7 @@ export const verb: Verb = {
 };
 
 /** What a person does with the images now. */
-function whatNext(built: Built, file: string): string[] {
+function whatNext(built: Built): string[] {
   const lines: string[] = [];
   if (built.newKeys !== undefined) {
     lines.push(
@@ -51,7 +51,7 @@ function whatNext(built: Built, file: string): string[] {
   if (built.standIn) lines.push('DEMO: these images carry an imitation of k3s and run no workload.');
   lines.push(
     'Each image is for one device: flash it with balenaEtcher, or look at it first:',
-    `  edgekiln lab up ${file}`,
+    `  edgekiln lab up ${here(built.folder)} --router dhcp --wait 300`,
   );
   return lines;
 }

@@ -1,11 +1,21 @@
 // edgekiln doctor: whether this machine has what builds need.
+
+import { existsSync } from 'node:fs';
 import { access, constants, readFile, statfs } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { exitCode, Failure } from '../../formats/errors.ts';
-import { missing, type ProgramName, programOf, programs, run } from '../../formats/programs.ts';
+import {
+  foreignFiles,
+  installLine,
+  missing,
+  type ProgramName,
+  programOf,
+  programs,
+  run,
+} from '../../formats/programs.ts';
 import { storeFolder } from '../artifacts/store.ts';
-import type { Verb } from './frame.ts';
+import type { Session, Verb } from './frame.ts';
 
 interface Check {
   readonly name: string;
@@ -13,35 +23,81 @@ interface Check {
   readonly state: 'ok' | 'lacking' | 'bad';
   readonly detail: string;
   readonly purpose: string;
-  /** The program to install. */
-  readonly install?: ProgramName;
+  /** The package to install. */
+  readonly install?: string;
 }
 
 const lowestNode = '20.11';
 /** A build of one board keeps a base, a tree and an image beside each other. Bytes. */
 const roomForABuild = 6 * 1024 ** 3;
 
+interface DoctorOptions {
+  readonly output: string;
+  readonly install?: boolean;
+}
+
 export const verb: Verb = {
-  examples: ['edgekiln doctor', 'edgekiln doctor --json'],
+  examples: ['edgekiln doctor', 'edgekiln doctor --install', 'edgekiln doctor --json'],
   register(command, act) {
-    command.option('-o, --output <folder>', 'where builds will put their results', 'output').action(
-      act(async (session, options: { output: string }) => {
-        const checks = [
-          checkNode(process.versions.node),
-          ...(await Promise.all(toolNames().map((name) => checkProgram(name, session.signal)))),
-          await checkRoom('store', storeFolder()),
-          await checkRoom('output', options.output),
-          await checkNamespaces(),
-        ];
-        const install = checks.flatMap((check) => check.install ?? []);
-        const line = install.length === 0 ? undefined : missing(install).problems[0]?.fix;
-        const ok = checks.every((check) => check.state !== 'bad');
-        const data = { version: 1, ok, checks, ...(line === undefined ? {} : { install: line }) };
-        return { text: render(checks, line), data, exit: ok ? exitCode.ok : exitCode.environment };
-      }),
-    );
+    command
+      .option('-o, --output <folder>', 'where builds will put their results', 'output')
+      .option('--install', 'install the Debian packages that are missing, as root')
+      .action(
+        act(async (session, options: DoctorOptions) => {
+          let checks = await examine(session.signal, options.output);
+          if (options.install === true && packagesOf(checks).length > 0) {
+            await install(packagesOf(checks), session);
+            checks = await examine(session.signal, options.output);
+          }
+          const packages = packagesOf(checks);
+          const line = packages.length === 0 ? undefined : installLine(packages);
+          const ok = checks.every((check) => check.state !== 'bad');
+          const data = { version: 1, ok, checks, ...(line === undefined ? {} : { install: line }) };
+          return { text: render(checks, line), data, exit: ok ? exitCode.ok : exitCode.environment };
+        }),
+      );
   },
 };
+
+async function examine(signal: AbortSignal, output: string): Promise<Check[]> {
+  return [
+    checkNode(process.versions.node),
+    ...(await Promise.all(toolNames().map((name) => checkProgram(name, signal)))),
+    ...Object.entries(foreignFiles).map(([name, file]) => checkFile(name, file)),
+    await checkRoom('store', storeFolder()),
+    await checkRoom('output', output),
+    await checkNamespaces(),
+  ];
+}
+
+function packagesOf(checks: readonly Check[]): string[] {
+  return checks.flatMap((check) => check.install ?? []);
+}
+
+async function install(packages: readonly string[], { signal, say }: Session): Promise<void> {
+  if (userInfo().uid !== 0) {
+    throw new Failure('environment', {
+      what: `packages are missing: ${packages.join(' ')}`,
+      why: 'only root installs packages',
+      fix: installLine(packages),
+    });
+  }
+  say(`installing ${packages.join(' ')}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await run('apt-get', ['update', '-qq'], { cancelSignal: signal, env });
+  const wanted = [...new Set(packages)].sort();
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...wanted], {
+    cancelSignal: signal,
+    env,
+  });
+}
+
+function checkFile(name: string, file: (typeof foreignFiles)[keyof typeof foreignFiles]): Check {
+  const found = file.paths.find((path) => existsSync(path));
+  const { purpose } = file;
+  if (found !== undefined) return { name, state: 'ok', detail: found, purpose };
+  return { name, state: 'lacking', detail: 'not installed', purpose, install: file.package };
+}
 
 /** Programs of the build machine: those that can be asked for their version. */
 function toolNames(): ProgramName[] {
@@ -58,21 +114,22 @@ export function checkNode(version: string): Check {
 }
 
 async function checkProgram(name: ProgramName, signal: AbortSignal): Promise<Check> {
-  const { purpose, lowest, always, versionArguments } = programOf(name);
+  const { purpose, lowest, always, rare, versionArguments, package: from } = programOf(name);
+  const wanted = rare === true ? {} : { install: from };
   const failing = always === true ? 'bad' : 'lacking';
   try {
     const { stdout, stderr } = await run(name, versionArguments ?? [], { cancelSignal: signal });
     const version = versionIn(`${stdout}\n${stderr}`);
     if (lowest !== undefined && (version === undefined || olderThan(version, lowest))) {
       const detail = `${version ?? 'of unknown version'}, but ${lowest} is the lowest that works`;
-      return { name, state: failing, detail, purpose, install: name };
+      return { name, state: failing, detail, purpose, ...wanted };
     }
     return { name, state: 'ok', detail: version ?? 'there', purpose };
   } catch (error) {
     if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
     const absent = error.message === missing([name]).message;
     const detail = absent ? 'not installed' : error.message;
-    return { name, state: failing, detail, purpose, install: name };
+    return { name, state: failing, detail, purpose, ...wanted };
   }
 }
 
