@@ -17,6 +17,7 @@ import { slot } from '../stages/slot.ts';
 import { tarball } from '../stages/tarball.ts';
 import { tree } from '../stages/tree.ts';
 import { digestOfOverlay } from '../tree/overlay.ts';
+import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
 import { OutputFolder } from './output.ts';
 import { type BoardPlan, planBoards } from './plan.ts';
 import { type Input, type Reporter, Runner, type StageRecord } from './runner.ts';
@@ -29,6 +30,10 @@ export interface BuildOptions {
   readonly offline: boolean;
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
+  /** Where stage results are kept; left out: in the store. */
+  readonly results?: string;
+  /** Seconds since 1970 for all times of the images; left out: the lock's. */
+  readonly epoch?: number;
   say(line: string): void;
 }
 
@@ -61,21 +66,26 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
   await fetchAll(loaded, lock, options);
   const keyring = new Keyring(profile.site.name, options.keysRoot);
   const { key, made } = await keyring.siteKey();
-  const runner = new Runner({ ...options, store: join(options.store.root, 'results') });
+  const results = options.results ?? join(options.store.root, 'results');
+  const runner = new Runner({ ...options, store: results });
   const folder = join(options.output, profile.site.name);
   const images: BuiltImage[] = [];
+  const boards: BoardRecord[] = [];
+  const work = { loaded, lock, options, keyring, sitePublicKey: publicPem(key), runner, folder, results };
   for (const plan of plans) {
-    await buildBoard(plan, { loaded, lock, options, keyring, sitePublicKey: publicPem(key), runner, folder });
+    boards.push(await buildBoard(plan, work));
     for (const { name, hostname, place } of plan.devices) {
       images.push({
         device: name,
         hostname,
         place,
         board: plan.board.name,
-        file: join(folder, `${hostname}.img`),
+        file: join(folder, filesOf(hostname, profile.outputs)[0] ?? ''),
       });
     }
   }
+  const epoch = Math.max(...plans.map(({ board }) => epochFor(debianSet(lock, board), options)));
+  await close({ loaded, lock, runner, folder, boards, epoch });
   return {
     folder,
     images,
@@ -93,18 +103,21 @@ interface Work {
   readonly sitePublicKey: string;
   readonly runner: Runner;
   readonly folder: string;
+  /** Where stage results are kept. */
+  readonly results: string;
 }
 
 /** systemd would look for a virtual socket to serve ssh on, and complain where there is none. */
 const kernelArguments = 'systemd.ssh_auto=no';
 
 /** base → tree → initrd → slot → disk, for the devices of one board. */
-async function buildBoard(plan: BoardPlan, work: Work): Promise<void> {
+async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const { board, layout } = plan;
   const { loaded, runner } = work;
+  const before = runner.records.length;
   const { profile } = loaded;
   const set = debianSet(work.lock, board);
-  const epoch = epochOf(set);
+  const epoch = epochFor(set, work.options);
   const baseResult = await makeBase(set, work);
   const k3s = await k3sProgram(loaded);
   const overlay = overlayFolder('agent');
@@ -142,12 +155,21 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<void> {
     },
   );
   const identity = [profile.site.name, board.name] as const;
+  const made = {
+    edgekiln: version,
+    site: profile.site.name,
+    board: board.name,
+    base: baseResult.digest,
+    tree: treeResult.digest,
+    initrd: initrdResult.digest,
+  };
   const slotResult = await runner.run(
     slot,
-    { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments, epoch },
+    { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments, made, epoch },
     { base: baseResult, tree: treeResult, initrd: initrdResult },
   );
-  await runner.run(
+  const leaves = profile.outputs.includes('image');
+  const diskResult = await runner.run(
     disk,
     {
       site: profile.site.name,
@@ -169,8 +191,16 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<void> {
       grub: await packageInput(board.bootloader.grub.package, set, work),
       keys: { path: work.keyring.folder, digest: await keysDigest(plan, work) },
     },
-    new OutputFolder(work.folder, board.name),
+    leaves ? new OutputFolder(work.folder, outputPart(board.name, 'image')) : undefined,
   );
+  const chunks = join(work.results, 'chunks');
+  await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
+  return { plan, slot: slotResult.path, stages: runner.records.slice(before) };
+}
+
+/** The time of everything that is made, in seconds since 1970. */
+function epochFor(set: DebianSet, { epoch }: BuildOptions): number {
+  return epoch ?? epochOf(set);
 }
 
 async function makeBase(set: DebianSet, { loaded, options, runner }: Work): Promise<Input> {
@@ -193,7 +223,7 @@ async function makeBase(set: DebianSet, { loaded, options, runner }: Work): Prom
       architecture: set.architecture,
       debs: set.install.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
       documentation: false,
-      sourceDateEpoch: epochOf(set),
+      sourceDateEpoch: epochFor(set, options),
     },
     { store: { path: options.store.root, digest: '' } },
   );

@@ -12,6 +12,9 @@ interface BuildRecord {
   readonly files: Readonly<Record<string, readonly [size: number, mtimeMs: number]>>;
 }
 
+/** What vouches for a whole build: gone before the first of its files changes, made again when all are there. */
+const seals = ['manifest.json', 'SHA256SUMS'];
+
 /** Where results of the last stage are kept instead of the store. One stage has one such folder. */
 export class OutputFolder {
   readonly folder: string;
@@ -54,6 +57,7 @@ export class OutputFolder {
       await make(partial);
       const before = await this.#record();
       // From here to the new record the folder counts as nobody's build.
+      for (const seal of seals) await rm(join(this.folder, seal), { force: true });
       await rm(join(this.folder, this.#recordName), { force: true });
       const files: Record<string, readonly [number, number]> = {};
       for (const name of (await readdir(partial)).sort()) {
@@ -70,6 +74,17 @@ export class OutputFolder {
       await rm(partial, { recursive: true, force: true });
     }
     return this.folder;
+  }
+
+  /** Removes the files of parts that are made no more, such as an output that the profile names no longer. */
+  static async retire(folder: string, parts: readonly string[]): Promise<void> {
+    for (const name of await readdir(folder).catch(() => [])) {
+      const part = /^\.edgekiln-(.+)\.json$/.exec(name)?.[1];
+      if (part === undefined || parts.includes(part)) continue;
+      const record = await new OutputFolder(folder, part).#record();
+      for (const file of Object.keys(record?.files ?? {})) await rm(join(folder, file), { force: true });
+      await rm(join(folder, name), { force: true });
+    }
   }
 
   /** Removes what interrupted builds left. */

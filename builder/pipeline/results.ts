@@ -16,6 +16,11 @@ export function resultKey(identity: {
   return createHash('sha256').update(canonicalJson(identity)).digest('hex');
 }
 
+/** The digest (hex) that stands for a value. */
+export function digestOfValue(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
+}
+
 /** JSON with the keys of every object in ascending order, so that equal values give equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => {

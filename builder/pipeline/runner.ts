@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import type { OutputFolder } from './output.ts';
-import { ResultStore, resultKey } from './results.ts';
+import { digestOfValue, ResultStore, resultKey } from './results.ts';
 import type { Stage, Workshop } from './stage.ts';
 
 /** Something a stage works on: where it is, and the digest (or result key) that stands for its content. */
@@ -33,6 +33,8 @@ export interface StageRecord {
   readonly version: number;
   readonly key: string;
   readonly cached: boolean;
+  /** Digest of each option, by name: options may hold secrets. */
+  readonly options: Readonly<Record<string, string>>;
   readonly inputs: Readonly<Record<string, string>>;
 }
 
@@ -99,7 +101,18 @@ export class Runner {
     });
     const bytes = await bytesBelow(path);
     reporter.finished(name, { cached, milliseconds: now() - began, bytes });
-    this.records.push({ stage: name, version, key, cached, inputs: digests });
+    const shaped = Object.entries(accepted as object).map(([option, value]) => [
+      option,
+      digestOfValue(value),
+    ]);
+    this.records.push({
+      stage: name,
+      version,
+      key,
+      cached,
+      options: Object.fromEntries(shaped),
+      inputs: digests,
+    });
     return { path, digest: key };
   }
 

@@ -12,6 +12,7 @@ import { writeToFile } from '../disk/output.ts';
 import type { Volume } from '../disk/volume.ts';
 import { fileVolume, hashing, watched, zeros } from '../disk/volumes.ts';
 import { Keyring, privateSeed, publicPem } from '../keys/keyring.ts';
+import { writeMapped } from '../pack/mapped.ts';
 import type { Stage } from '../pipeline/stage.ts';
 import { constantUuid } from '../site/identity.ts';
 import { fileEntry } from '../tree/overlay.ts';
@@ -48,7 +49,7 @@ const noteSize = 4096;
 export const disk: Stage<DiskOptions, DiskInputs> = {
   name: 'disk',
   summary: 'writes the partitioned image of every device',
-  version: 1,
+  version: 2,
   schema,
   async run(options, inputs, workshop) {
     const slotTree = openSlot(inputs);
@@ -73,6 +74,8 @@ export const disk: Stage<DiskOptions, DiskInputs> = {
     await writeToFile(telling(image), first);
     slotTree.close();
     for (const file of others) await writeToFile(telling(fileVolume(first, image)), file);
+    const board = options.identity.at(-1) ?? '';
+    await writeMapped(workshop.result, board, { size: image.size, ranges: image.mapped });
     const content = {
       digest: slot.digest(),
       mapped: slot.volume.mapped.map(({ start, end }) => [start, end] as const),

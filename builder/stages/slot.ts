@@ -19,16 +19,21 @@ const schema = z.strictObject({
   /** Site, board and slot: what the filesystem's constants are made of. */
   identity: z.array(z.string()),
   kernelArguments: z.string(),
+  /** What the image says of itself in `imageFile`: version of edgekiln, site, board, keys of the stages before. */
+  made: z.record(z.string(), z.string()),
   epoch: z.int(),
 });
 
 type SlotOptions = z.output<typeof schema>;
 
+/** Says in the slot what made it, as a path in it. */
+export const imageFile = 'usr/lib/edgekiln/image.json';
+
 /** `slot.tar` goes over base and tree; `slot.json` says what the filesystem will take. */
 export const slot: Stage<SlotOptions, Readonly<Record<'base' | 'tree' | 'initrd', string>>> = {
   name: 'slot',
   summary: 'adds the initrd and proves that the root filesystem fits',
-  version: 1,
+  version: 2,
   schema,
   async run(options, inputs, workshop) {
     const { epoch: mtime } = options;
@@ -36,9 +41,11 @@ export const slot: Stage<SlotOptions, Readonly<Record<'base' | 'tree' | 'initrd'
     const { size } = await stat(initrd);
     const segments = [{ offset: 0, bytes: { at: 'file' as const, file: initrd, offset: 0, length: size } }];
     const environment = grubEnvironment({ kernel_arguments: options.kernelArguments }, slotEnvironmentSize);
+    const made = `${JSON.stringify({ version: 1, ...options.made }, undefined, 2)}\n`;
     const layer: Entry[] = [
       { kind: 'file', path: slotFiles.initrd, mode: 0o644, uid: 0, gid: 0, mtime, size, segments },
       fileEntry(slotFiles.environment, environment, { mode: 0o644, mtime }),
+      fileEntry(imageFile, made, { mode: 0o644, mtime }),
     ];
     await writeLayer(join(workshop.result, 'slot.tar'), layer);
     const tree = openSlot({ ...inputs, slot: workshop.result });

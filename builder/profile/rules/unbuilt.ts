@@ -25,7 +25,7 @@ const unbuilt: readonly (readonly string[])[] = [
 ];
 
 /** Outputs that are not made yet. */
-const unmade = ['zip', 'eflasher', 'bmap', 'bundle'];
+const unmade = ['eflasher', 'bundle'];
 
 /** What is written in a profile and would have no effect. */
 export function findUnbuilt(look: Look): Finding[] {

@@ -30,14 +30,16 @@ export const base = z
   .prefault({ debian: {} })
   .describe('The operating system to start from: exactly one of the keys below. Left out: Debian 13.');
 
-const outputNames = ['image', 'zip', 'eflasher', 'bmap', 'bundle'] as const;
+const outputNames = ['image', 'zip', 'zst', 'bmap', 'eflasher', 'bundle'] as const;
 export type Output = (typeof outputNames)[number];
 
 export const outputs = z
   .array(z.enum(outputNames))
   .min(1, 'at least one output')
   .default(['image'])
-  .describe('What leaves the build: image, zip, eflasher (FriendlyElec), bmap, bundle (an update).');
+  .describe(
+    'What leaves the build: image, zip (for balenaEtcher), zst, bmap (block maps), eflasher (FriendlyElec), bundle (an update).',
+  );
 
 const MiB = 1024 ** 2;
 export const slots = z

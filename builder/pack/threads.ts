@@ -1,0 +1,125 @@
+// Work that uses all cores: deflating and digesting in threads. The results do not depend on how many there are.
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { Failure } from '../../formats/errors.ts';
+import type { Range } from '../disk/volume.ts';
+import { program } from './program.ts';
+
+/** A piece of a file, deflated and ended by a sync flush: such pieces can be put one behind the other. */
+export interface Deflated {
+  /** CRC-32 of the plain bytes. */
+  readonly crc: number;
+  readonly bytes: Uint8Array;
+}
+
+interface DeflateJob {
+  /** Left out: zeros. */
+  readonly file?: string;
+  readonly at: number;
+  readonly length: number;
+  readonly level: number;
+  /** Where deflated pieces are kept, by the digest of what they were. */
+  readonly folder: string;
+}
+
+interface Jobs {
+  readonly deflate: { readonly job: DeflateJob & { readonly temporary: string }; readonly result: Deflated };
+  readonly digest: { readonly job: DigestJob; readonly result: string };
+  readonly runs: { readonly job: Omit<DigestJob, 'size'>; readonly result: string[] };
+}
+
+interface DigestJob {
+  readonly file: string;
+  /** What carries data, ascending; the rest is taken as zeros and not read. */
+  readonly ranges: readonly Range[];
+  readonly size: number;
+}
+
+interface Waiting {
+  readonly file: string;
+  readonly message: { readonly kind: keyof Jobs; readonly job: object };
+  resolve(value: never): void;
+  reject(error: unknown): void;
+}
+
+/** Threads that take jobs in the order they come. Close them when all is done. */
+export class Threads {
+  readonly count: number;
+  readonly #idle: Worker[] = [];
+  readonly #busy = new Map<Worker, Waiting>();
+  readonly #queue: Waiting[] = [];
+
+  constructor(count: number = availableParallelism()) {
+    this.count = count;
+  }
+
+  /** Deflates a piece of a file, or takes it from where it is kept. */
+  deflate(job: DeflateJob): Promise<Deflated> {
+    return this.#do('deflate', { ...job, temporary: randomBytes(6).toString('hex') });
+  }
+
+  /** SHA-256 (hex) of a whole file, of which only `ranges` are read. */
+  digest(file: string, ranges: readonly Range[], size: number): Promise<string> {
+    return this.#do('digest', { file, ranges, size });
+  }
+
+  /** SHA-256 (hex) of each range of a file. */
+  runs(file: string, ranges: readonly Range[]): Promise<string[]> {
+    return this.#do('runs', { file, ranges });
+  }
+
+  async close(): Promise<void> {
+    const workers = [...this.#idle.splice(0), ...this.#busy.keys()];
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+
+  #do<Kind extends keyof Jobs>(kind: Kind, job: Jobs[Kind]['job']): Promise<Jobs[Kind]['result']> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ file: job.file ?? 'zeros', message: { kind, job }, resolve, reject });
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    if (this.#queue.length === 0) return;
+    const worker = this.#idle.pop() ?? (this.#busy.size < this.count ? this.#start() : undefined);
+    if (worker === undefined) return;
+    const waiting = this.#queue.shift();
+    if (waiting === undefined) return;
+    this.#busy.set(worker, waiting);
+    worker.postMessage(waiting.message);
+  }
+
+  #start(): Worker {
+    const worker = new Worker(program, { eval: true, execArgv: [] });
+    worker.on('message', (answer: Answer) => {
+      const waiting = this.#busy.get(worker);
+      this.#busy.delete(worker);
+      this.#idle.push(worker);
+      if (answer.failed === undefined) waiting?.resolve(answer.value);
+      else waiting?.reject(unreadable(waiting.file, answer.failed));
+      this.#next();
+    });
+    worker.on('error', (error) => {
+      this.#busy.get(worker)?.reject(error);
+      this.#busy.delete(worker);
+    });
+    return worker;
+  }
+}
+
+/** What the program answers: a value of the job's kind, or an error. */
+type Answer =
+  | { readonly failed?: never; readonly value: never }
+  | { readonly failed: { readonly message: string; readonly code?: string } };
+
+function unreadable(where: string, { message, code }: { message: string; code?: string }): Failure {
+  const full = code === 'ENOSPC';
+  return new Failure('io', {
+    what: full ? 'there is no space left to write to' : 'an image cannot be packed',
+    where,
+    why: message,
+    ...(full ? { fix: 'free some space there, or choose another place' } : {}),
+  });
+}

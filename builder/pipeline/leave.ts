@@ -1,0 +1,189 @@
+// What leaves a build beside the images: block maps, packed images, and the papers that close it.
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, join, relative } from 'node:path';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { type ProgramName, programOf, run } from '../../formats/programs.ts';
+import type { Lock } from '../artifacts/lock.ts';
+import { version } from '../installation.ts';
+import type { LoadedProfile } from '../profile/load.ts';
+import type { Output } from '../profile/schema/base.ts';
+import { isSecret } from '../profile/secrets.ts';
+import { bmap } from '../stages/bmap.ts';
+import { manifest } from '../stages/manifest.ts';
+import { zip } from '../stages/zip.ts';
+import { zst } from '../stages/zst.ts';
+import { type Manifest, stageOf } from './manifest.ts';
+import { OutputFolder } from './output.ts';
+import type { BoardPlan } from './plan.ts';
+import { digestOfValue } from './results.ts';
+import type { Input, Runner, StageRecord } from './runner.ts';
+
+/** Outputs that are files of each device, and what they are called behind the host name. */
+const endings = { image: '.img', zip: '.img.zip', zst: '.img.zst', bmap: '.img.bmap' } as const;
+
+/** Zip is for everybody's flasher: small. Zstd is for the impatient. */
+const levels = { zip: 6, zst: 3 } as const;
+
+/** The files of a device, the one to flash first. */
+export function filesOf(hostname: string, outputs: readonly Output[]): string[] {
+  return Object.entries(endings).flatMap(([output, ending]) => {
+    return outputs.some((wanted) => wanted === output) ? [`${hostname}${ending}`] : [];
+  });
+}
+
+/** The part of the output folder that an output of a board is; see `OutputFolder`. */
+export function outputPart(board: string, output: Output): string {
+  return output === 'image' ? board : `${board}-${output}`;
+}
+
+export interface Leaving {
+  readonly plan: BoardPlan;
+  readonly loaded: LoadedProfile;
+  readonly runner: Runner;
+  /** Where files leave by. */
+  readonly folder: string;
+  /** Where deflated pieces are kept from build to build. */
+  readonly chunks: string;
+  readonly disk: Input;
+  readonly epoch: number;
+}
+
+/** Makes the outputs of one board that the profile names, but for the images themselves. */
+export async function pack({ plan, loaded, runner, folder, chunks, disk, epoch }: Leaving): Promise<void> {
+  const { outputs, site } = loaded.profile;
+  const board = plan.board.name;
+  const hostnames = plan.devices.map(({ hostname }) => hostname);
+  const wanted = (output: Output) => outputs.includes(output);
+  const place = (output: Output) => new OutputFolder(folder, outputPart(board, output));
+  if (!(wanted('bmap') || wanted('zip') || wanted('zst'))) return;
+  const maps = await runner.run(
+    bmap,
+    { board, hostnames },
+    { disk },
+    wanted('bmap') ? place('bmap') : undefined,
+  );
+  if (wanted('zip')) {
+    const options = {
+      board,
+      site: site.name,
+      hostnames,
+      edgekiln: version,
+      medium: loaded.profile.disk.size ?? plan.board.disk,
+      level: levels.zip,
+      zlib: process.versions['zlib'] ?? 'unknown',
+      epoch,
+    };
+    const inputs = { disk, bmap: maps, chunks: { path: chunks, digest: '' } };
+    await runner.run(zip, options, inputs, place('zip'));
+  }
+  if (wanted('zst')) {
+    const options = { board, hostnames, level: levels.zst, zstd: await versionOf('zstd') };
+    await runner.run(zst, options, { disk, bmap: maps }, place('zst'));
+  }
+}
+
+/** What one board of a build was made by. */
+export interface BoardRecord {
+  readonly plan: BoardPlan;
+  /** Folder of the slot stage's result. */
+  readonly slot: string;
+  readonly stages: readonly StageRecord[];
+}
+
+export interface Closing {
+  readonly loaded: LoadedProfile;
+  readonly lock: Lock;
+  readonly runner: Runner;
+  readonly folder: string;
+  readonly boards: readonly BoardRecord[];
+  readonly epoch: number;
+}
+
+/** Digests all files, writes the manifest, and removes what an earlier build left and this one does not make. */
+export async function close({ loaded, lock, runner, folder, boards, epoch }: Closing): Promise<void> {
+  const { profile } = loaded;
+  const parts = boards.flatMap(({ plan }) =>
+    profile.outputs.map((output) => outputPart(plan.board.name, output)),
+  );
+  await OutputFolder.retire(folder, [...parts, 'manifest']);
+  const devices = boards.flatMap(({ plan }) =>
+    plan.devices.map(({ name, hostname, place }) => {
+      return { device: name, hostname, place, board: plan.board.name, files: [] };
+    }),
+  );
+  const contents: Manifest = {
+    version: 1,
+    edgekiln: version,
+    site: profile.site.name,
+    epoch,
+    profile: digestOfValue(portable(profile, loaded.folder)),
+    lock: digestOfValue(lock),
+    tools: await tools(loaded),
+    packages: lock.debian.map(({ suite, architecture, install, extract }) => {
+      return { suite, architecture, install: install.map(packaged), extract: extract.map(packaged) };
+    }),
+    artifacts: lock.files,
+    boards: await Promise.all(
+      boards.map(async ({ plan, slot, stages }) => {
+        const { size, mapped } = slotSchema.parse(
+          JSON.parse(await readFile(join(slot, 'slot.json'), 'utf8')),
+        );
+        const budget = { slot: size, used: mapped, image: plan.layout.size };
+        return { board: plan.board.name, budget, stages: stages.map(stageOf) };
+      }),
+    ),
+    devices: devices.sort((a, b) => a.place - b.place),
+  };
+  const last = (board: string) => boards.find(({ plan }) => plan.board.name === board)?.stages ?? [];
+  const inputs: Record<string, Input> = { folder: { path: folder, digest: '' } };
+  for (const { plan } of boards) {
+    // Every result of a board shapes its files; what names them is in the records.
+    const keys = last(plan.board.name).map(({ key }) => key);
+    inputs[plan.board.name] = { path: folder, digest: digestOfValue(keys) };
+  }
+  await runner.run(
+    manifest,
+    {
+      manifest: contents,
+      profile: stringify(portable(profile, loaded.folder)),
+      files: Object.fromEntries(
+        devices.map(({ device, hostname }) => [device, filesOf(hostname, profile.outputs)]),
+      ),
+    },
+    inputs,
+    new OutputFolder(folder, 'manifest'),
+  );
+}
+
+const slotSchema = z.object({ size: z.int(), mapped: z.int() });
+
+function packaged({ name, version: of, sha256 }: { name: string; version: string; sha256: string }) {
+  return { name, version: of, sha256 };
+}
+
+async function tools({ profile }: LoadedProfile): Promise<Record<string, string>> {
+  return {
+    node: process.versions.node,
+    zlib: process.versions['zlib'] ?? 'unknown',
+    ...(profile.outputs.includes('zst') ? { zstd: await versionOf('zstd') } : {}),
+    ...(profile.base.kind === 'debian' ? { mmdebstrap: await versionOf('mmdebstrap') } : {}),
+  };
+}
+
+async function versionOf(name: ProgramName): Promise<string> {
+  const { stdout, stderr } = await run(name, programOf(name).versionArguments ?? []);
+  return /\d+(\.\d+)+/.exec(stdout || stderr)?.[0] ?? 'unknown';
+}
+
+/** A profile that tells nothing of this machine and no secret: paths from the profile's folder, secrets withheld. */
+function portable(value: unknown, folder: string, path: readonly (string | number)[] = []): unknown {
+  if (isSecret([...path])) return 'withheld';
+  if (typeof value === 'string' && isAbsolute(value) && value.startsWith(`${folder}/`))
+    return relative(folder, value);
+  if (Array.isArray(value)) return value.map((item, index) => portable(item, folder, [...path, index]));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, portable(item, folder, [...path, key])]),
+  );
+}
