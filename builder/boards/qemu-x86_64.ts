@@ -33,7 +33,7 @@ export const qemuX86: Board = {
   // A busy host is late with the timer that the kernel checks.
   arguments: 'console=tty0 console=ttyS0,115200 quiet no_timer_check',
   diskPreference: [],
-  layout: { firstPartition: 4 * MiB, esp: 64 * MiB, slot: 2048 * MiB },
+  layout: { firstPartition: 4 * MiB, esp: 64 * MiB, slot: 1024 * MiB },
   disk: 8_000_000_000,
   hardware: 5,
 };

@@ -17,6 +17,7 @@ import { slot } from '../stages/slot.ts';
 import { tarball } from '../stages/tarball.ts';
 import { tree } from '../stages/tree.ts';
 import { digestOfOverlay } from '../tree/overlay.ts';
+import { k3sProgram, siteImages } from './k3s.ts';
 import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
 import { OutputFolder } from './output.ts';
 import { type BoardPlan, planBoards } from './plan.ts';
@@ -118,8 +119,11 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const { profile } = loaded;
   const set = debianSet(work.lock, board);
   const epoch = epochFor(set, work.options);
+  const sources = { profile, architecture: set.architecture, lock: work.lock, store: work.options.store };
+  const k3s = await k3sProgram(sources);
+  // The gate stands before the long work: what is missing is said at once.
+  const imagesResult = await siteImages(sources, runner);
   const baseResult = await makeBase(set, work);
-  const k3s = await k3sProgram(loaded);
   const overlay = overlayFolder('agent');
   const treeResult = await runner.run(
     tree,
@@ -143,6 +147,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
       overlay: { path: overlay, digest: await digestOfOverlay(overlay) },
       agent: await fileInput(bundled('edgekiln-node.mjs')),
       k3s: k3s.input,
+      images: imagesResult,
     },
   );
   const initrdResult = await runner.run(
@@ -251,17 +256,6 @@ function debianSet(lock: Lock, board: Board): DebianSet {
   if (set === undefined)
     throw new Error(`the lock covers the profile and has nothing for ${board.architecture}`);
   return set;
-}
-
-async function k3sProgram({ profile, locate }: LoadedProfile): Promise<{ input: Input; version: string }> {
-  if (profile.k3s.kind === 'standIn') {
-    return { input: await fileInput(bundled('k3s-stand-in.mjs')), version: 'stand-in' };
-  }
-  throw new Failure('unsupported', {
-    what: 'this version of edgekiln builds with the stand-in only',
-    ...locate(['k3s']),
-    fix: 'write `k3s: {standIn: true}`',
-  });
 }
 
 async function fileInput(path: string): Promise<Input> {

@@ -1,5 +1,5 @@
 // What is laid over a base: overlays, the agent, k3s, accounts, the site's public facts.
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { agentConfigFile, renderAgentConfig, siteKeyFile } from '../../formats/agentconfig.ts';
@@ -41,12 +41,12 @@ const schema = z.strictObject({
 export type TreeOptions = z.output<typeof schema>;
 
 /** The inputs are the base's folder and files of this machine; `tree.tar` in the result goes over the base. */
-export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'agent' | 'k3s', string>>;
+export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'agent' | 'k3s' | 'images', string>>;
 
 export const tree: Stage<TreeOptions, TreeInputs> = {
   name: 'tree',
   summary: 'lays overlays, agent, k3s and accounts over the base',
-  version: 1,
+  version: 2,
   schema,
   async run(options, inputs, workshop) {
     const base = openLayers([join(inputs.base, 'base.tar')]);
@@ -88,13 +88,22 @@ function refuseUnfit(base: Tree): void {
 
 async function programs(inputs: TreeInputs, mtime: number): Promise<Entry[]> {
   return [
-    await programEntry('usr/lib/edgekiln/edgekiln-node.mjs', inputs.agent, 0o644, mtime),
-    await programEntry('usr/local/bin/k3s', inputs.k3s, 0o755, mtime),
+    await storedFile('usr/lib/edgekiln/edgekiln-node.mjs', inputs.agent, 0o644, mtime),
+    await storedFile('usr/local/bin/k3s', inputs.k3s, 0o755, mtime),
+    ...(await imageArchives(inputs.images, mtime)),
     ...['kubectl', 'crictl', 'ctr'].map((name) => link(`usr/local/bin/${name}`, 'k3s', mtime)),
   ];
 }
 
-async function programEntry(path: string, file: string, mode: number, mtime: number): Promise<Entry> {
+/** The archives stay in the slot, under their digests; the agent binds them into a folder that k3s may write to. */
+async function imageArchives(folder: string, mtime: number): Promise<Entry[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.tar.zst')).sort();
+  return Promise.all(
+    names.map((name) => storedFile(`usr/lib/edgekiln/images/${name}`, join(folder, name), 0o644, mtime)),
+  );
+}
+
+async function storedFile(path: string, file: string, mode: number, mtime: number): Promise<Entry> {
   const { size } = await stat(file);
   const segments = [{ offset: 0, bytes: { at: 'file' as const, file, offset: 0, length: size } }];
   return { kind: 'file', path, mode, uid: 0, gid: 0, mtime, size, segments };

@@ -36,6 +36,7 @@ describe('a build', () => {
   it('takes everything from the store the second time', () => {
     const { stages } = JSON.parse(site.edgekiln('build', site.profile, '--json').stdout);
     expect(stages.map((stage: { stage: string; cached: boolean }) => [stage.stage, stage.cached])).toEqual([
+      ['images', true],
       ['base', true],
       ['tree', true],
       ['initrd', true],
