@@ -6,7 +6,7 @@ import { Failure } from '../formats/errors.ts';
 import packageFacts from '../package.json' with { type: 'json' };
 
 /** The folder that holds package.json, overlays/ and profiles/. */
-export const installation: string = findInstallation(dirname(fileURLToPath(import.meta.url)));
+const installation: string = findInstallation(dirname(fileURLToPath(import.meta.url)));
 
 /** Version of edgekiln, as package.json says it. */
 export const version: string = packageFacts.version;

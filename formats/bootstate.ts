@@ -21,7 +21,7 @@ export interface BootState {
 
 export const bootStateSize = 1024;
 /** Attempts of a trial slot, and of a good one. */
-export const trialAttempts = 3;
+const trialAttempts = 3;
 export const goodAttempts = 9;
 
 /** As flashed: A good, B empty. */

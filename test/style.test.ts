@@ -6,13 +6,20 @@ import { describe, expect, it } from 'vitest';
 const root = join(import.meta.dirname, '..');
 const rooms = ['formats', 'builder', 'firstboot', 'lab', 'test', 'bench'];
 
-/** Files over 300 lines, and why each may be. */
-const longFiles: Readonly<Record<string, string>> = {};
+/** Files over the limit, and why each may be. */
+const longFiles: Readonly<Record<string, string>> = {
+  'builder/tree/nodes.ts': 'one record layout: its fields are read and written together',
+  'builder/tree/tar.ts': 'one format with three dialects, read in one pass',
+};
 
 /** Where programs start: nothing imports these. */
 const entrances = ['builder/cli.ts', 'firstboot/agent.ts', 'lab/standin/program.ts'];
+const scripts =
+  readFileSync(join(root, 'package.json'), 'utf8') + readFileSync(join(root, 'build.mjs'), 'utf8');
 const isEntrance = (file: string): boolean =>
   entrances.includes(file) ||
+  file.endsWith('.config.ts') ||
+  scripts.includes(file) ||
   file.endsWith('.test.ts') ||
   file.startsWith('bench/') ||
   /^lab\/\w+\/main\.ts$/.test(file);
@@ -48,7 +55,10 @@ const imports: Import[] = [...sources].flatMap(([file, source]) => {
   const statements = source.matchAll(/(?:^|\n)(?:import|export)\s([^;'"]*?)\bfrom\s+['"](\.[^'"]+)['"]/g);
   const dynamic = source.matchAll(/\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g);
   const target = (path: string): string => relative(root, join(root, dirname(file), path));
+  // A worker thread is named by its place: by a URL, or by the file name it has when bundled.
+  const workers = source.matchAll(/new URL\(\s*['"](\.[^'"]+\.ts)['"]/g);
   return [
+    ...[...workers].map(([, path = '']) => ({ from: file, to: target(path), names: ['*'] })),
     ...[...statements].map(([, names = '', path = '']) => ({
       from: file,
       to: target(path),
@@ -113,9 +123,9 @@ describe('the rooms', () => {
 });
 
 describe('the files', () => {
-  it('have at most 300 lines, or a reason', () => {
+  it('have at most 300 lines, tests 450, or a reason', () => {
     const long = [...sources].filter(
-      ([file, source]) => source.split('\n').length > 300 && !(file in longFiles),
+      ([file, source]) => source.split('\n').length > (isTest(file) ? 450 : 300) && !(file in longFiles),
     );
     expect(long.map(([file]) => file)).toEqual([]);
     expect(Object.keys(longFiles).filter((file) => !sources.has(file))).toEqual([]);
@@ -151,8 +161,12 @@ describe('the files', () => {
   });
 
   it('say nothing of unfinished work', () => {
-    const word = new RegExp(['TO', 'DO|FIX', 'ME|XX', 'X|not implemented'].join(''));
-    expect([...sources].filter(([, source]) => word.test(source)).map(([file]) => file)).toEqual([]);
+    const word = /\b(TODO|FIXME|XXX)\b|not implemented/;
+    expect(
+      [...sources]
+        .filter(([file, source]) => file !== 'test/style.test.ts' && word.test(source))
+        .map(([file]) => file),
+    ).toEqual([]);
   });
 
   it('do not give up on types', () => {

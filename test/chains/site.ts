@@ -1,6 +1,6 @@
 // A site for the chain tests: built once by the real command line, and a shell on its machines.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Machine } from '../../lab/qemu/machine.ts';
@@ -94,6 +94,3 @@ export async function statusOf(shell: Shell): Promise<Record<string, unknown>> {
   const text = await shell.run('edgekiln-node status --json');
   return JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1));
 }
-
-/** Whether machines can be started here; the tests say so when not. */
-export const hasQemu = existsSync('/usr/bin/qemu-system-x86_64');
