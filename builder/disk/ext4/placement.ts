@@ -1,58 +1,74 @@
 // Gives numbers to inodes and places to blocks, so that a small edit moves little.
 //
-// The entries are cut into shelves of about 64 and halls of about 2,048, at entries whose path hashes to a multiple of
-// a power of two: where the cuts are depends on no neighbour. Within a shelf everything follows each other. The room of
-// a file of 16 blocks or more, of a shelf and of a hall is rounded up to a sixteenth of it (inodes: a quarter and an
-// eighth), so what grows a little moves the rest of its shelf, rarely of its hall, hardly ever more.
+// The entries are cut at those whose path hashes to a multiple of a power of two: where the cuts are depends on no
+// neighbour. Between two cuts everything follows each other; at a cut, what is before it since the last cut of that
+// rank is rounded up. What grows a little moves the rest up to the next cut, seldom up to the next of a higher rank.
 import type { Census, Index } from './census.ts';
 import { extentsOf, treeBlocks } from './extents.ts';
 import { FIRST_INODE, type Geometry, ROOT_INODE } from './layout.ts';
 
-const SHELF = 64;
-const HALL = 2048;
-/** No more than so many blocks are left free at the end of a file, shelf, hall. */
-const MOST_FREE = { file: 256, shelf: 1024, hall: 4096 };
+/**
+ * Ranks of cuts: one in about `every` entries, where the blocks and the inodes before it are rounded up to a part of
+ * themselves.
+ */
+const ranks = [
+  { every: 16, blocks: 8, inodes: 4 },
+  { every: 128, blocks: 16, inodes: 8 },
+  { every: 2048, blocks: 32, inodes: 16 },
+] as const;
+/** No more than so many blocks or inodes are left free at a cut, and blocks after a file. */
+const MOST_AT_CUT = 4096;
+const MOST_AFTER_FILE = 256;
+
+/** Numbers that are given out one after another, with some left free at the cuts. */
+class Shelves {
+  next: number;
+  /** Where the last cut of each rank was. */
+  readonly #starts: number[];
+  readonly #what: 'blocks' | 'inodes';
+  readonly #roomy: boolean;
+
+  constructor(what: 'blocks' | 'inodes', start: number, roomy: boolean) {
+    this.next = start;
+    this.#what = what;
+    this.#starts = ranks.map(() => start);
+    this.#roomy = roomy;
+  }
+
+  /** Comes before each entry: `hash` is made of its path. */
+  cut(hash: number): void {
+    if (!this.#roomy) return;
+    for (const [rank, cut] of ranks.entries()) {
+      if (hash % cut.every !== 0) return;
+      const start = this.#starts[rank] ?? 0;
+      this.next = start + rounded(this.next - start, cut[this.#what], MOST_AT_CUT);
+      this.#starts.fill(this.next, 0, rank + 1);
+    }
+  }
+}
 
 /** Numbers every inode and gives the first unused number. `roomy` leaves room for small edits. */
 export function numberInodes(census: Census, roomy: boolean): number {
-  let next = FIRST_INODE;
-  let shelf = next;
-  let hall = next;
+  const shelves = new Shelves('inodes', FIRST_INODE, roomy);
   for (let index = 0; index < census.length; index++) {
     if (census.owner(index) !== index) continue;
-    if (roomy && index > 1 && census.hash(index) % SHELF === 0) {
-      next = shelf + rounded(next - shelf, 4, Number.POSITIVE_INFINITY);
-      if (census.hash(index) % HALL === 0) {
-        next = hall + rounded(next - hall, 8, Number.POSITIVE_INFINITY);
-        hall = next;
-      }
-      shelf = next;
-    }
-    census.setInode(index, index === 0 ? ROOT_INODE : next++);
+    if (index > 1) shelves.cut(census.hash(index));
+    census.setInode(index, index === 0 ? ROOT_INODE : shelves.next++);
   }
-  return next;
+  return shelves.next;
 }
 
 /** Gives every inode its blocks, from place `start` on, and gives the first place after them. */
 export function placeBlocks(census: Census, geometry: Geometry, start: number, roomy: boolean): number {
-  let next = start;
-  let shelf = start;
-  let hall = start;
+  const shelves = new Shelves('blocks', start, roomy);
   for (let index = 0; index < census.length; index++) {
     if (census.owner(index) !== index) continue;
-    if (roomy && index > 1 && census.hash(index) % SHELF === 0) {
-      next = shelf + rounded(next - shelf, 16, MOST_FREE.shelf);
-      if (census.hash(index) % HALL === 0) {
-        next = hall + rounded(next - hall, 16, MOST_FREE.hall);
-        hall = next;
-      }
-      shelf = next;
-    }
-    census.setPlace(index, next, treeBlocksAt(census, geometry, index, next));
+    if (index > 1) shelves.cut(census.hash(index));
+    census.setPlace(index, shelves.next, treeBlocksAt(census, geometry, index, shelves.next));
     const blocks = census.blocks(index);
-    next += roomy && blocks >= 16 ? rounded(blocks, 16, MOST_FREE.file) : blocks;
+    shelves.next += roomy && blocks >= 16 ? rounded(blocks, 16, MOST_AFTER_FILE) : blocks;
   }
-  return next;
+  return shelves.next;
 }
 
 /** How many blocks the extent tree of a file at a place takes beside the inode. */
