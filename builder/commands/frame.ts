@@ -18,6 +18,8 @@ export interface Session {
 export interface Result {
   /** Without the last newline; '' prints nothing. */
   readonly text: string;
+  /** Printed as they are instead of `text`: the content of a file. */
+  readonly raw?: Uint8Array;
   /** For --json; `version` grows when the shape changes in a way readers notice. */
   readonly data: { readonly version: number; readonly [key: string]: unknown };
   /** Where a result is also bad news, such as that of `doctor`. */
@@ -48,7 +50,7 @@ export interface Listed {
 export interface Surroundings {
   readonly version: string;
   readonly signal: AbortSignal;
-  out(text: string): void;
+  out(text: string | Uint8Array): void;
   err(text: string): void;
 }
 
@@ -67,6 +69,7 @@ export async function runCommandLine(
       const program = () => makeProgram(verbs, () => true, act, world);
       const result = await work({ json, signal: world.signal, say, program }, ...given);
       exit = result.exit ?? exitCode.ok;
+      if (!json && result.raw !== undefined) return world.out(result.raw);
       const text = json ? JSON.stringify(result.data, undefined, 2) : result.text;
       if (text !== '') world.out(`${text}\n`);
     };

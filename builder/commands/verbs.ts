@@ -14,6 +14,26 @@ export const verbs: readonly Listed[] = [
     load: () => import('./build.ts'),
   },
   {
+    name: 'inspect',
+    summary: 'look into an image: partitions, stamp, slots, files',
+    load: () => import('./inspect.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'see whether images are what was built',
+    load: () => import('./verify.ts'),
+  },
+  {
+    name: 'diff',
+    summary: 'tell what differs between two builds, and why',
+    load: () => import('./diff.ts'),
+  },
+  {
+    name: 'stamp',
+    summary: 'make the image of one device from that of another',
+    load: () => import('./stamp.ts'),
+  },
+  {
     name: 'artifacts',
     summary: 'pin all that a build takes from elsewhere, and fetch it',
     load: () => import('./artifacts.ts'),

@@ -4,16 +4,17 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { bootStateSize, encodeBootState, flashedState, successor } from '../../formats/bootstate.ts';
-import { type Stamp, sealStamp, stampOffset, stampSize } from '../../formats/stamp.ts';
+import { type Stamp, stampOffset, stampSize } from '../../formats/stamp.ts';
 import { bootStateFiles, grubScript } from '../bootloaders/grub.ts';
 import { planFat } from '../disk/fat/plan.ts';
 import { planGpt } from '../disk/gpt/plan.ts';
 import { writeToFile } from '../disk/output.ts';
 import type { Volume } from '../disk/volume.ts';
 import { fileVolume, hashing, watched, zeros } from '../disk/volumes.ts';
-import { Keyring, privateSeed, publicPem } from '../keys/keyring.ts';
+import { Keyring } from '../keys/keyring.ts';
 import { writeMapped } from '../pack/mapped.ts';
 import type { Stage } from '../pipeline/stage.ts';
+import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid } from '../site/identity.ts';
 import { fileEntry } from '../tree/overlay.ts';
 import { readPackaged } from '../tree/packaged.ts';
@@ -145,21 +146,18 @@ async function stampAll(
   const { slotA: a, slotB: b } = options.layout;
   for (const [index, { name, hostname, place }] of options.devices.entries()) {
     const deviceKey = await keyring.deviceKey(name);
-    const stamp = sealStamp(
-      {
-        version: 1,
-        site: options.site,
-        device: name,
-        hostname,
-        place,
-        // Another image or another device is another flash: data of the one is foreign to the other.
-        flash: constantUuid('flash', publicPem(key), publicPem(deviceKey), content.digest),
-        deviceKey: privateSeed(deviceKey).toString('base64'),
-        disk: { bootState, slots: { a, b } },
-        slot: content,
-      },
-      key,
-    );
+    const disk = { bootState, slots: { a, b } };
+    const { site } = options;
+    const stamp = deviceStamp({
+      site,
+      device: name,
+      hostname,
+      place,
+      disk,
+      slot: content,
+      siteKey: key,
+      deviceKey,
+    });
     writeInPlace(files[index] ?? '', stampOffset, stamp);
   }
 }
