@@ -13,7 +13,10 @@ class FileOutput implements Output {
   readonly #fd: number;
   /** Bytes written since the medium was last asked to take them. */
   #waiting = 0;
-  #syncing = false;
+  /** The run that is under way; it gives the error that it met. */
+  #early: Promise<unknown> | undefined;
+  /** Linux tells of a lost write once: what an early run met must not be forgotten. */
+  #lost: unknown;
 
   constructor(file: string, size: number) {
     this.file = file;
@@ -27,25 +30,32 @@ class FileOutput implements Output {
         done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
     });
     this.#waiting += bytes.length;
-    if (this.#waiting >= AHEAD && !this.#syncing) this.#startSync();
+    if (this.#waiting >= AHEAD && this.#early === undefined) this.#startSync();
   }
 
-  /** The medium takes what there is while more is made; whether it could is found out at the end. */
+  /** The medium takes what there is while more is made. */
   #startSync(): void {
     this.#waiting = 0;
-    this.#syncing = true;
-    fdatasync(this.#fd, () => {
-      this.#syncing = false;
-    });
+    this.#early = promisify(fdatasync)(this.#fd)
+      .catch((error: unknown) => {
+        this.#lost ??= error;
+      })
+      .finally(() => {
+        this.#early = undefined;
+      });
   }
 
   async sync(): Promise<void> {
+    await this.#early;
+    if (this.#lost !== undefined) throw this.#failure(this.#lost);
     await promisify(fsync)(this.#fd).catch((error: unknown) => {
       throw this.#failure(error);
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    // The number of a closed file may soon be another file's.
+    await this.#early;
     closeSync(this.#fd);
   }
 
@@ -82,7 +92,7 @@ export async function writeToFile(volume: Volume, file: string): Promise<void> {
     await volume.write(output);
     await output.sync();
   } finally {
-    output.close();
+    await output.close();
   }
 }
 
