@@ -11,6 +11,7 @@ import {
   helloEvery,
   helloSlowly,
   helloSlowlyAfter,
+  peerSilent,
   serverSilent,
 } from './timings.ts';
 import type { Turn } from './turn.ts';
@@ -272,6 +273,14 @@ function goneCluster(state: State): ClusterId | undefined {
   return undefined;
 }
 
+/** A member that was quiet asks again once its server is silent: the others must hear that it is there. */
+export function askIfServerless(turn: Turn): void {
+  const { state, now } = turn;
+  const { membership } = state.record;
+  if (state.helloAt !== Number.POSITIVE_INFINITY || membership === undefined) return;
+  if (serverOf(state, membership.identity.cluster, now) === undefined) turn.helloWithin(1_000);
+}
+
 function helloPause(state: State, now: Milliseconds): Milliseconds {
   const { membership } = state.record;
   const age = now - state.phaseSince;
@@ -283,5 +292,9 @@ function helloPause(state: State, now: Milliseconds): Milliseconds {
       ? askEvery
       : Number.POSITIVE_INFINITY;
   }
-  return age < helloSlowlyAfter ? helloEvery : helloSlowly;
+  const crowd = Math.max(
+    1,
+    state.peers.reduce((sum, peer) => sum + (alive(peer, now, peerSilent) ? 1 : 0), 0) / 16,
+  );
+  return (age < helloSlowlyAfter ? helloEvery : helloSlowly) * crowd;
 }

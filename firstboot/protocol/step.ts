@@ -1,6 +1,6 @@
 // The protocol as one function: a state and an event give the next state and what is to be done.
 import { answerAccept, answerPrepare } from './acceptor.ts';
-import { hear, sayHello } from './discovery.ts';
+import { askIfServerless, hear, sayHello } from './discovery.ts';
 import type { Effect, Event, Start } from './events.ts';
 import { considerElection, considerFounding, onIdentity } from './founding.ts';
 import { followIfAhead, onDossier, onLoss, watchForLoss } from './generations.ts';
@@ -141,6 +141,7 @@ function onTime(turn: Turn): void {
     state.watchAt = now + watchEvery;
     watchForLoss(turn);
     considerLeaving(turn);
+    askIfServerless(turn);
   }
   if (now >= state.settleAt) state.settleAt = Number.POSITIVE_INFINITY;
   if (state.phase === 'listening') {

@@ -12,6 +12,9 @@ export function persisted(turn: Turn, record: Record): void {
   turn.note('disk: works again');
   state.diskFailed = false;
   state.diskRetryAt = Number.POSITIVE_INFINITY;
+  // It may have been mute, and so unanswered: it looks around again before it believes to be alone.
+  if (state.carrierAt !== undefined) state.carrierAt = turn.now;
+  turn.helloWithin(0);
   if (record.amnesiac) state.recoverAt = turn.now;
   proposeSoon(turn);
 }

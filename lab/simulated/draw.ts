@@ -87,7 +87,7 @@ const troubles: readonly Trouble[] = [
 export function draw(seed: number, mostDevices = 7): Scenario {
   const random = new Random(seed);
   const devices = 1 + random.below(mostDevices);
-  const lasts = random.chance(0.03) ? 7_500 : random.pick([45, 90, 180]);
+  const lasts = random.chance(0.015) ? 7_500 : random.pick([45, 90, 180]);
   const schedule: Fault[] = [...powerOn(random, devices, lasts)];
   const kinds = random.shuffled(troubles).slice(0, random.pick([0, 1, 1, 2, 3, troubles.length]));
   const count = kinds.length === 0 ? 0 : 1 + random.below(random.pick([2, 4, 9]));

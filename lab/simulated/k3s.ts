@@ -47,7 +47,10 @@ export class K3s {
     const settings = { clusterInit: permit, server: undefined, token: true };
     const beginning = beginningOf(this.disk, settings);
     if (beginning.kind === 'new' && !permit) return; // the unit refuses: no WAL, no permit
-    if (this.process !== 'stopped') return this.#stillThere();
+    if (this.process !== 'stopped') {
+      this.#stillThere();
+      return;
+    }
     const run = this.#begin('server');
     if (beginning.kind === 'resume') {
       this.#resume(run, beginning.cluster, beginning.member);
@@ -63,7 +66,10 @@ export class K3s {
   }
 
   startMember(role: 'server' | 'agent'): void {
-    if (this.process !== 'stopped') return this.#stillThere();
+    if (this.process !== 'stopped') {
+      this.#stillThere();
+      return;
+    }
     const run = this.#begin(role);
     if (role === 'server' && this.disk.wal !== undefined) {
       this.#resume(run, this.disk.wal.cluster, this.disk.wal.member);
@@ -95,7 +101,10 @@ export class K3s {
   /** Joins as agent through the server at `by`; k3s itself tries until it is stopped. */
   join(identity: Identity, by: Place): void {
     const { cluster } = identity;
-    if (this.#joining === cluster && this.process !== 'stopped') return this.#stillThere();
+    if (this.#joining === cluster && this.process !== 'stopped') {
+      this.#stillThere();
+      return;
+    }
     this.stop();
     this.#joining = cluster;
     this.#tryToJoin(this.#begin('agent'), cluster, by);

@@ -37,11 +37,13 @@ function befall(world: World, fault: Fault): void {
   const board = 'device' in fault ? world.boardAt(fault.device) : undefined;
   switch (fault.event) {
     case 'power-on':
-      return board?.powerOn();
+      board?.powerOn();
+      return;
     case 'power-off':
-      return board?.powerOff();
+      board?.powerOff();
+      return;
     case 'agent-restart':
-      if (board?.powered !== true) return;
+      if (board?.powered !== true || board.stolen) return;
       board.endAgent();
       world.at(now + 2_000, () => {
         if (board.powered && board.state === undefined) board.startAgent();
@@ -60,9 +62,11 @@ function befall(world: World, fault: Fault): void {
       return;
     }
     case 'partition':
-      return network.split(fault.sides.map((side) => boardsAt(world, side)));
+      network.split(fault.sides.map((side) => boardsAt(world, side)));
+      return;
     case 'join-networks':
-      return network.split([]);
+      network.split([]);
+      return;
     case 'one-way': {
       for (const from of boardsAt(world, [fault.device])) {
         for (const to of boardsAt(world, [fault.to])) network.deafen(from, to);
@@ -111,7 +115,8 @@ function befall(world: World, fault: Fault): void {
       if (fault.on) replay(world, 0);
       return;
     case 'resolve':
-      return board?.feed({ kind: 'resolve' });
+      board?.feed({ kind: 'resolve' });
+      return;
   }
 }
 

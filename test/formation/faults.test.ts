@@ -1,0 +1,311 @@
+// The faults every site meets, by the numbers of docs/formation.md. Each: nothing is broken, and the site forms in time.
+import { describe, expect, it } from 'vitest';
+import { type Result, run } from '../../lab/simulated/run.ts';
+import { type Fault, type Scenario, scheduleSchema } from '../../lab/simulated/schedule.ts';
+
+type Loose = { readonly at: number; readonly event: Fault['event'] } & { readonly [key: string]: unknown };
+
+/** A site of `devices`, switched on at second 0 if nothing else is said. */
+function site(devices: number, faults: readonly Loose[], options: object = {}): Result {
+  const named = new Set(faults.filter((f) => f.event === 'power-on').map((f) => f['device']));
+  const power = Array.from({ length: devices }, (_, index) => index + 1)
+    .filter((device) => !named.has(device))
+    .map((device) => ({ at: 0, event: 'power-on', device }));
+  const scenario: Scenario = scheduleSchema.parse({
+    version: 1,
+    devices,
+    lasts: 240,
+    ...options,
+    schedule: [...power, ...faults],
+  });
+  const result = run(scenario, true);
+  expect(result.violations, result.world.timeline?.slice(-40).join('\n')).toEqual([]);
+  return result;
+}
+
+const marked = ({ world }: Result, mark: string) => world.marks.get(mark) ?? 0;
+const alarms = ({ world }: Result) => new Set(world.alarms.map(({ alarm }) => alarm));
+const clusters = ({ world }: Result) => world.clusters.ids.length;
+const generation = ({ world }: Result) =>
+  Math.max(...world.boards.map((board) => board.state?.record.generation ?? 0));
+const on = (device: number, at: number): Loose => ({ at, event: 'power-on', device });
+const all = (devices: number, event: Fault['event'], at: number): Loose[] =>
+  Array.from({ length: devices }, (_, index) => ({ at, event, device: index + 1 }));
+
+describe('formation', () => {
+  it('1 all at once', () => {
+    const result = site(5, []);
+    expect(clusters(result)).toBe(1);
+    expect(result.foundedAfter).toBeLessThan(12);
+  });
+  it('2 one by one over a day', () => {
+    const result = site(4, [on(1, 0), on(2, 7_200), on(3, 30_000), on(4, 80_000)], { lasts: 86_400 });
+    expect(clusters(result)).toBe(1);
+    expect(result.foundedAfter).toBeLessThan(50);
+  });
+  it('3 fewer than a majority: two of twenty form a cluster that works for ever', () => {
+    const others = Array.from({ length: 18 }, (_, index) => on(index + 3, 999_999));
+    const result = site(20, others, { lasts: 86_400, heal: false });
+    const [one, two] = result.world.boards;
+    expect([one?.state?.phase, two?.state?.phase].sort()).toEqual(['member', 'serving']);
+    expect(marked(result, 'phase: leave') + marked(result, 'generation: opened')).toBe(0);
+    expect(result.world.datagrams / 2 / 86_400, 'datagrams a device and second').toBeLessThan(0.2);
+  });
+  it.each([1, 2])('4 a site of %i', (devices) => {
+    const result = site(devices, []);
+    expect(clusters(result)).toBe(1);
+    expect(result.foundedAfter).toBeLessThan(50);
+  });
+  it.each([0, 20, 60, 120])('5 the trunk comes up after %i s', (after) => {
+    const sides = [
+      [1, 2, 3],
+      [4, 5, 6],
+    ];
+    const result = site(6, [
+      { at: 0, event: 'partition', sides },
+      { at: after, event: 'join-networks' },
+    ]);
+    expect(result.foundedAfter).toBeLessThan(12);
+  });
+  it('6 ports under spanning tree', () => {
+    const result = site(4, [], { spanningTree: true });
+    expect(clusters(result)).toBe(1);
+    expect(result.foundedAfter).toBeLessThan(50);
+  });
+  it.each([
+    [7, 0.3],
+    [8, 0.8],
+  ])('%i loss of %f', (_, loss) => {
+    const result = site(4, [
+      { at: 0, event: 'network', loss },
+      { at: 150, event: 'network', loss: 0 },
+    ]);
+    expect(result.foundedAfter).toBeLessThan(50);
+  });
+  it('9 half a second of delay', () => {
+    expect(site(4, [{ at: 0, event: 'network', loss: 0, delay: 0.5 }]).foundedAfter).toBeLessThan(20);
+  });
+  it('10 a one-way link', () => {
+    site(3, [
+      { at: 0, event: 'one-way', device: 3, to: 1 },
+      { at: 0, event: 'one-way', device: 1, to: 2 },
+    ]);
+  });
+  it('11 a three-way partition', () => {
+    const result = site(7, [
+      {
+        at: 0,
+        event: 'partition',
+        sides: [
+          [1, 2],
+          [3, 4],
+          [5, 6, 7],
+        ],
+      },
+      { at: 100, event: 'join-networks' },
+    ]);
+    expect(clusters(result), 'each side was usable').toBe(3);
+    expect(marked(result, 'phase: yield')).toBeGreaterThan(0);
+  });
+  it('12 duelling proposers', () => {
+    const result = site(6, [
+      {
+        at: 0,
+        event: 'partition',
+        sides: [
+          [1, 2, 3],
+          [4, 5, 6],
+        ],
+      },
+      { at: 60, event: 'join-networks' },
+      { at: 60, event: 'network', loss: 0.3 },
+    ]);
+    expect(clusters(result)).toBe(2);
+    expect(marked(result, 'decision: decided')).toBe(1);
+  });
+});
+
+describe('crash and disk', () => {
+  it('13 the founder’s port flaps at every step', () => {
+    for (let at = 9.5; at < 30; at += 0.5) {
+      site(3, [
+        { at, event: 'port-down', device: 3 },
+        { at: at + 4, event: 'port-up', device: 3 },
+      ]);
+    }
+  });
+  it('14 the founder dies while provisional and returns', () => {
+    const result = site(3, [{ at: 19, event: 'power-off', device: 3 }, on(3, 60), on(3, 0)]);
+    expect(marked(result, 'decision: decided')).toBeGreaterThan(0);
+  });
+  it('15 power cut at every moment of the founding and the votes', () => {
+    for (let at = 10; at < 21; at += 0.23) {
+      site(3, [on(1, 0), on(2, 0), on(3, 0), ...all(3, 'power-off', at), ...all(3, 'power-on', at + 5)]);
+    }
+  });
+  it('17 the founder’s disk is full from the start: another founds', () => {
+    const result = site(3, [
+      { at: 0, event: 'disk-full', device: 3 },
+      { at: 200, event: 'disk-works', device: 3 },
+    ]);
+    expect(alarms(result)).toContain('disk');
+    expect(clusters(result)).toBe(1);
+  });
+  it('18 one device flashed again: it recovers before it votes', () => {
+    const result = site(5, [{ at: 5, event: 'flash', device: 5 }]);
+    expect(marked(result, 'amnesia: recovered')).toBeGreaterThan(0);
+  });
+  it('18 the only server flashed again: it says so, and the site goes on in the next generation', () => {
+    const result = site(5, [{ at: 100, event: 'flash', device: 3 }], { lasts: 600 });
+    expect(marked(result, 'generation: gone')).toBeGreaterThan(0);
+    expect(generation(result)).toBe(2);
+  });
+  it('19 a majority flashed again is told to a person', () => {
+    const flashes = [2, 3, 4].map((device) => ({ at: 3, event: 'flash' as const, device }));
+    const result = site(4, flashes, { policy: 'majority', lasts: 900 });
+    expect(alarms(result)).toContain('memory-lost');
+    expect(clusters(result)).toBe(0);
+  });
+  it('20 an image cloned onto a second board', () => {
+    const result = site(4, [{ at: 40, event: 'clone', device: 2 }]);
+    expect(alarms(result)).toContain('clone');
+    expect(clusters(result)).toBe(1);
+  });
+  it('20 two boards with one stamp from the start hold', () => {
+    const result = site(3, [{ at: 0, event: 'clone', device: 3 }]);
+    expect(alarms(result)).toContain('clone');
+    expect(clusters(result)).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('clocks', () => {
+  it.each([
+    [21, 0],
+    [22, 2_177_452_800],
+    [23, 4e9],
+    [24, 3e9],
+  ])('%i a clock at %i changes nothing', (number, to) => {
+    const at = number === 23 ? 18.5 : 0;
+    const calm = site(3, []);
+    const result = site(3, [{ at, event: 'clock', device: 3, to }]);
+    expect(result.foundedAfter).toBe(calm.foundedAfter);
+  });
+});
+
+describe('attack', () => {
+  it('26 replayed hellos and beacons of a dead founder do not keep a site waiting', () => {
+    const result = site(
+      3,
+      [
+        { at: 0, event: 'replay', on: false },
+        { at: 60, event: 'power-off', device: 3 },
+        { at: 60, event: 'steal', device: 3 },
+        { at: 61, event: 'replay', on: true },
+      ],
+      { lasts: 6_000 },
+    );
+    expect(generation(result)).toBe(2);
+  });
+  it('27 forged votes and certificates', () => {
+    const result = site(4, [{ at: 2, event: 'steal', device: 1 }]);
+    expect(marked(result, 'generation: dossier refused')).toBeGreaterThan(0);
+    expect(result.world.clusters.ids).toHaveLength(1);
+  });
+  it('28 a stolen worker, denied by a roster that one device was given', () => {
+    const result = site(4, [
+      { at: 40, event: 'steal', device: 1 },
+      { at: 60, event: 'roster', device: 2, epoch: 2, deny: [1] },
+    ]);
+    const epochs = result.world.boards
+      .filter((board) => !board.stolen)
+      .map((board) => board.state?.site.epoch);
+    expect(epochs).toEqual([2, 2, 2]);
+  });
+  it('30 a rolled-back roster is ignored; two under one number are an alarm', () => {
+    const result = site(3, [
+      { at: 30, event: 'roster', device: 1, epoch: 2 },
+      { at: 60, event: 'roster', device: 1, epoch: 1 },
+    ]);
+    expect(marked(result, 'roster: older ignored')).toBe(1);
+    const forked = site(3, [
+      { at: 30, event: 'roster', device: 1, epoch: 2 },
+      { at: 30, event: 'roster', device: 2, epoch: 2, fork: true },
+    ]);
+    expect(alarms(forked)).toContain('roster-fork');
+  });
+  it('30 a roster with other electors is refused', () => {
+    const result = site(3, [{ at: 30, event: 'roster', device: 1, epoch: 2, electors: [1] }]);
+    expect(alarms(result)).toContain('electors-changed');
+  });
+});
+
+describe('membership', () => {
+  it('40 five joins at once', () => {
+    expect(marked(site(6, []), 'phase: joined')).toBe(5);
+  });
+  it('46 full power cut, any restart order', () => {
+    for (const order of [
+      [1, 2, 3],
+      [3, 2, 1],
+      [2, 3, 1],
+      [3, 1, 2],
+    ]) {
+      const back = order.map((device, index) => on(device, 120 + index * 15));
+      const result = site(3, [on(1, 0), on(2, 0), on(3, 0), ...all(3, 'power-off', 100), ...back]);
+      expect(clusters(result)).toBe(1);
+    }
+  });
+  it('46 a site switched off every night never churns', () => {
+    const nights = Array.from({ length: 14 }, (_, day) => [
+      ...all(4, 'power-off', 40_000 + day * 86_400),
+      ...all(4, 'power-on', 86_400 + day * 86_400),
+    ]).flat();
+    const result = site(4, [...all(4, 'power-on', 0), ...nights], { lasts: 14 * 86_400 });
+    expect(clusters(result)).toBe(1);
+    expect(generation(result)).toBe(1);
+    for (const churn of ['phase: leave', 'phase: yield', 'generation: opened', 'generation: lost']) {
+      expect(marked(result, churn), churn).toBe(0);
+    }
+  });
+  it('47 a sync takes a second', () => {
+    const result = site(
+      3,
+      [1, 2, 3].map((device) => ({ at: 0, event: 'disk-slow' as const, device, sync: 1 })),
+    );
+    expect(result.foundedAfter).toBeLessThan(20);
+  });
+  it('49 a process paused for 60 s, at every step', () => {
+    for (let at = 9; at < 30; at += 1) site(3, [{ at, event: 'pause', device: 3, for: 60 }]);
+  });
+});
+
+describe('a founder lost for good', () => {
+  const lost = [{ at: 100, event: 'power-off' as const, device: 3 }];
+  it('empty: a quorum proves it, and the next generation founds', () => {
+    const result = site(4, lost, { lasts: 4_000 });
+    expect(generation(result)).toBe(2);
+    expect(marked(result, 'generation: lost')).toBeGreaterThan(0);
+  });
+  it('with data: a person is asked, nothing is founded', () => {
+    const result = site(4, [{ at: 60, event: 'deploy', device: 3 }, ...lost], { lasts: 4_000 });
+    expect(generation(result)).toBe(1);
+    expect(clusters(result)).toBe(1);
+    expect(alarms(result)).toContain('founder-lost');
+  });
+  it('with data, and a profile that says refound', () => {
+    const faults = [{ at: 60, event: 'deploy' as const, device: 3 }, ...lost];
+    expect(generation(site(4, faults, { lasts: 4_000, refound: true }))).toBe(2);
+  });
+  it('majority: a person replaces it', () => {
+    const result = site(4, lost, { lasts: 4_000, policy: 'majority' });
+    expect(clusters(result)).toBe(1);
+    expect(generation(result)).toBe(1);
+  });
+});
+
+describe('sizes', () => {
+  it.each([1, 3, 7, 16, 33, 64])('a site of %i', (devices) => {
+    const result = site(devices, [], { lasts: 60 });
+    expect(result.foundedAfter).toBeLessThan(devices === 1 ? 50 : 12);
+  });
+});
