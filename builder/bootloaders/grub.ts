@@ -6,6 +6,9 @@ import { stampOffset } from '../../formats/stamp.ts';
 /** Where the two copies stand on the ESP. GRUB rewrites them in place; Linux writes their sectors, never the FAT. */
 export const bootStateFiles = ['EFI/edgekiln/s0.env', 'EFI/edgekiln/s1.env'] as const;
 
+/** Kernel arguments of this one device, `local_arguments`: for trials. Images do not have it; docs/boot.md. */
+const localFile = 'EFI/edgekiln/local.env';
+
 /** A slot's own kernel, initrd and arguments, as paths in the slot. */
 export const slotFiles = {
   kernel: 'boot/vmlinuz',
@@ -63,7 +66,7 @@ function boot_slot {
   set kernel_arguments=
   load_env -f "($disk,$part)/${slotFiles.environment}" kernel_arguments
   echo "edgekiln: slot $1"
-  if linux "($disk,$part)/${slotFiles.kernel}" ${boardArguments} ro panic=10 gpt $kernel_arguments $trial edgekiln.flash=$flash_id edgekiln.slot=$1 edgekiln.seq=$seq; then
+  if linux "($disk,$part)/${slotFiles.kernel}" ${boardArguments} ro panic=10 gpt $kernel_arguments $local_arguments $trial edgekiln.flash=$flash_id edgekiln.slot=$1 edgekiln.seq=$seq; then
     if initrd "($disk,$part)/${slotFiles.initrd}"; then boot; fi
   fi
   echo "edgekiln: slot $1 cannot be loaded"
@@ -71,6 +74,9 @@ function boot_slot {
 
 load_env -f "($disk)${stampOffset / 512}+2" flash_id place
 if [ -z "$flash_id" ]; then stop "this disk carries no stamp: flash an image made for this device"; fi
+
+set local_arguments=
+if [ -f "($root)/${localFile}" ]; then load_env -f "($root)/${localFile}" local_arguments; fi
 
 # Which copy rules: the successor of the other one; of two that do not follow, the first.
 read_copy 0
