@@ -16,13 +16,15 @@ export function placeOf(image: DiskImage, offset: number): string {
 
 function fileAt(image: DiskImage, name: string, offset: number): string | undefined {
   if (name !== 'esp' && name !== 'slot-a' && name !== 'slot-b') return undefined;
-  const reader = name === 'esp' ? image.esp() : image.slot(name === 'slot-a' ? 'a' : 'b');
   try {
-    return find(reader, offset);
+    const reader = name === 'esp' ? image.esp() : image.slot(name === 'slot-a' ? 'a' : 'b');
+    try {
+      return find(reader, offset);
+    } finally {
+      reader.close();
+    }
   } catch {
     return undefined; // a filesystem that cannot be read has no files to name
-  } finally {
-    reader.close();
   }
 }
 

@@ -1,0 +1,215 @@
+// A small image made by the builder's own writers, without a base: what the readers say of it.
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { siteKeyFile } from '../../formats/agentconfig.ts';
+import { encodeBootState, flashedState } from '../../formats/bootstate.ts';
+import { Failure } from '../../formats/errors.ts';
+import { stampOffset, stampSize } from '../../formats/stamp.ts';
+import { planExt4 } from '../disk/ext4/plan.ts';
+import { planFat } from '../disk/fat/plan.ts';
+import { planGpt } from '../disk/gpt/plan.ts';
+import { hashOf, writeToFile } from '../disk/output.ts';
+import { bytesVolume } from '../disk/volumes.ts';
+import { publicPem } from '../keys/keyring.ts';
+import { Threads } from '../pack/threads.ts';
+import { deviceStamp } from '../site/device-stamp.ts';
+import { constantUuid, uuidBytes } from '../site/identity.ts';
+import { fileEntry } from '../tree/overlay.ts';
+import { Tree } from '../tree/tree.ts';
+import { compareTrees } from './compare.ts';
+import { factsOf } from './facts.ts';
+import { DiskImage } from './open.ts';
+import { placeOf } from './place.ts';
+import { verifyFile } from './verify.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'edgekiln-image-'));
+afterAll(() => rmSync(work, { recursive: true }));
+
+const MiB = 1024 ** 2;
+const slots = { a: { start: 12 * MiB, size: 16 * MiB }, b: { start: 28 * MiB, size: 16 * MiB } };
+const espAt = 4 * MiB;
+const stateFile = 'EFI/edgekiln/s0.env';
+const siteKey = generateKeyPairSync('ed25519').privateKey;
+const deviceKey = generateKeyPairSync('ed25519').privateKey;
+
+interface Wanted {
+  readonly files: Readonly<Record<string, string>>;
+  readonly signedBy?: KeyObject;
+}
+
+async function makeImage(name: string, { files, signedBy = siteKey }: Wanted): Promise<string> {
+  const tree = new Tree();
+  const entry = (path: string, content: string | Uint8Array) =>
+    fileEntry(path, content, { mode: 0o644, mtime: 1 });
+  const all = { ...files, [siteKeyFile.slice(1)]: publicPem(siteKey) };
+  tree.merge(Object.entries(all).map(([path, content]) => entry(path, content)));
+  const id = (word: string) => uuidBytes(constantUuid(word));
+  const slot = planExt4(tree, {
+    size: slots.a.size,
+    uuid: id('u'),
+    hashSeed: id('h'),
+    label: 'edgekiln-a',
+    time: 1,
+  });
+  const boot = new Tree();
+  boot.merge([entry(stateFile, encodeBootState(flashedState))]);
+  const esp = planFat(boot, { size: 8 * MiB, label: 'EDGEKILN', serial: 1 });
+  const state = { start: espAt + esp.startOf(stateFile), size: 1024 };
+  const stamp = deviceStamp({
+    site: 'shop',
+    device: 'alpha',
+    hostname: 'shop-alpha',
+    place: 1,
+    disk: { bootState: [state, state], slots },
+    slot: { digest: await hashOf(slot), mapped: slot.mapped.map(({ start, end }) => [start, end] as const) },
+    siteKey: signedBy,
+    deviceKey,
+  });
+  const guid = (word: string) => constantUuid('partition', word);
+  const disk = planGpt({
+    size: 48 * MiB,
+    diskGuid: constantUuid('disk', 'shop', 'pc'),
+    partitions: [
+      { name: 'esp', type: 'esp', guid: guid('esp'), start: espAt, size: 8 * MiB, content: esp },
+      { name: 'slot-a', type: 'linux', guid: guid('a'), ...slots.a, content: slot },
+      { name: 'slot-b', type: 'linux', guid: guid('b'), ...slots.b },
+    ],
+    extra: [{ name: 'stamp', at: stampOffset, size: stampSize, content: bytesVolume(stamp) }],
+  });
+  const file = join(work, name);
+  await writeToFile(disk, file);
+  return file;
+}
+
+function poke(file: string, at: number, text: string): void {
+  const descriptor = openSync(file, 'r+');
+  writeSync(descriptor, text, at);
+  closeSync(descriptor);
+}
+
+async function verified(file: string): Promise<string[]> {
+  const threads = new Threads(1);
+  try {
+    return (await verifyFile(file, threads)).problems.map(({ what, why }) => `${what}: ${why ?? ''}`);
+  } finally {
+    await threads.close();
+  }
+}
+
+function refusal(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof Failure) return { kind: error.kind, ...error.problems[0] };
+    throw error;
+  }
+  return 'nothing was refused';
+}
+
+const hello = { 'etc/hello': 'hello\n', 'etc/old': 'x', 'usr/bin/tool': 'y'.repeat(10_000) };
+
+describe('an image', () => {
+  it('tells its partitions, stamp, boot state and slots, and not the key of the device', async () => {
+    const image = new DiskImage(await makeImage('good.img', { files: hello }));
+    const facts = factsOf(image);
+    expect(facts).toMatchObject({
+      disk: constantUuid('disk', 'shop', 'pc'),
+      table: 'first',
+      partitions: [{ name: 'esp' }, { name: 'slot-a', start: slots.a.start }, { name: 'slot-b' }],
+      stamp: { valid: true, stamp: { device: 'alpha', site: 'shop', place: 1 } },
+      bootState: [flashedState, flashedState],
+      slots: { a: { label: 'edgekiln-a', made: undefined } },
+    });
+    expect(facts.slots.b).toBe('not an ext4 filesystem that can be read: there is no superblock');
+    const seed = image.secretStamp().deviceKey;
+    expect(seed).toHaveLength(44);
+    expect(JSON.stringify(facts)).not.toContain(seed);
+  });
+
+  it('knows what is at each byte', async () => {
+    const image = new DiskImage(await makeImage('places.img', { files: hello }));
+    const reader = image.slot('a');
+    const tool = reader.stat('usr/bin/tool');
+    reader.close();
+    const bytes = tool?.kind === 'file' ? tool.segments[0]?.bytes : undefined;
+    const at = bytes?.at === 'file' ? bytes.offset : 0;
+    expect(placeOf(image, at + 9)).toBe('slot-a, /usr/bin/tool at byte 9');
+    expect(placeOf(image, stampOffset)).toBe('the stamp');
+    expect(placeOf(image, 512)).toBe('outside of the partitions, where the partition table is');
+    expect(placeOf(image, slots.a.start + 1024)).toBe('slot-a, byte 1024: part of the filesystem itself');
+    expect(placeOf(image, slots.b.start + 7)).toBe('slot-b, byte 7: part of the filesystem itself');
+  });
+
+  it('is verified, and each damage is named', async () => {
+    const file = await makeImage('damaged.img', { files: hello });
+    expect(await verified(file)).toEqual([]);
+    poke(file, slots.a.start + 1024 + 120, 'another');
+    expect(await verified(file)).toEqual([
+      expect.stringMatching(/^slot A is not what the stamp names: SHA-256 is/),
+    ]);
+    poke(file, 512, 'garbage!');
+    expect(await verified(file)).toContain(
+      'the partition table is damaged; its backup at the end is whole: ',
+    );
+    poke(file, stampOffset + 1100, 'forged');
+    const forged = "the stamp cannot be trusted: its signature is not by this site's key";
+    expect(await verified(file)).toContainEqual(expect.stringContaining(forged));
+  });
+
+  it('with a stamp of another site is not trusted', async () => {
+    const signedBy = generateKeyPairSync('ed25519').privateKey;
+    const image = new DiskImage(await makeImage('foreign.img', { files: hello, signedBy }));
+    expect(image.stamp()).toMatchObject({ valid: false });
+  });
+});
+
+it('two slots are compared by file: what came, went and changed', async () => {
+  const [one, other] = [
+    await makeImage('one.img', { files: hello }),
+    await makeImage('other.img', {
+      files: { 'etc/hello': 'hallo\n', 'etc/new': 'z', 'usr/bin/tool': 'y'.repeat(10_001) },
+    }),
+  ];
+  const [a, b] = [new DiskImage(one).slot('a'), new DiskImage(other).slot('a')];
+  expect(compareTrees({ file: one, reader: a }, { file: other, reader: b })).toEqual([
+    { path: 'etc/hello', change: 'changed', what: ['content'] },
+    { path: 'etc/new', change: 'added', what: ['1 bytes'] },
+    { path: 'etc/old', change: 'removed', what: ['1 bytes'] },
+    { path: 'usr/bin/tool', change: 'changed', what: ['size 10000 → 10001'] },
+  ]);
+  a.close();
+  b.close();
+});
+
+describe('what is no image', () => {
+  const file = join(work, 'x');
+
+  it.each([
+    ['504b0304', 'a zip', 'unzip'],
+    ['28b52ffd', 'packed with zstd', 'zstd -d'],
+    ['1f8b0800', 'packed with gzip', 'gunzip -k'],
+    ['fd377a585a00', 'packed with xz', 'unxz -k'],
+  ])('%s is %s', (magic, kind, fix) => {
+    writeFileSync(file, Buffer.from(magic, 'hex'));
+    expect(refusal(() => new DiskImage(file))).toEqual({
+      kind: 'unsupported',
+      what: `this is ${kind}, and only the image in it can be looked into`,
+      where: file,
+      fix: `${fix} ${file}`,
+    });
+  });
+
+  it('garbage, nothing at all, and a folder', () => {
+    writeFileSync(file, 'x'.repeat(100_000));
+    expect(refusal(() => new DiskImage(file))).toMatchObject({
+      kind: 'input',
+      what: 'this is not an image that edgekiln made',
+      why: 'neither its partition table nor the backup of it is whole',
+    });
+    expect(refusal(() => new DiskImage('/nowhere'))).toMatchObject({ kind: 'input', what: 'no such file' });
+    expect(refusal(() => new DiskImage(work))).toMatchObject({ kind: 'io', what: 'cannot be read' });
+  });
+});
