@@ -218,15 +218,17 @@ function helloOf(turn: Turn): Hello {
   };
 }
 
-/** Those who wait for an echo first, then whoever was heard; what does not fit waits for the next hello. */
+/** Everybody heard since the last hello, as many as fit; the next hello goes on with the rest. */
 function takeEchoes(turn: Turn): Hello['echoes'] {
   const { state } = turn;
   const echoes: { place: Place; challenge: Challenge }[] = [];
+  const count = state.peers.length;
   let peers: (Peer | undefined)[] | undefined;
-  for (const peer of state.peers) {
+  for (let step = 0; step < count; step += 1) {
+    const peer = state.peers[(state.echoFrom + step) % count];
     if (peer?.owed !== true) continue;
     if (echoes.length + 5 > mostEchoes) {
-      turn.helloWithin(0);
+      state.echoFrom = peer.place;
       break;
     }
     for (const { challenge } of peer.strangers) echoes.push({ place: peer.place, challenge });

@@ -45,6 +45,7 @@ export function begin(event: Start, signatures: Signatures): Turn {
     fetching: undefined,
     helloAt: now + (random % 200),
     lastHello: Number.NEGATIVE_INFINITY,
+    echoFrom: 0,
     settleAt: never,
     proposeAt: now,
     watchAt: now + watchEvery,

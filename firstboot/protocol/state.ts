@@ -125,6 +125,8 @@ export interface State {
   /** When each timer is due; Infinity where it is not set. */
   readonly helloAt: Milliseconds;
   readonly lastHello: Milliseconds;
+  /** Place whose echo comes first in the next hello. */
+  readonly echoFrom: number;
   readonly settleAt: Milliseconds;
   readonly proposeAt: Milliseconds;
   readonly watchAt: Milliseconds;
