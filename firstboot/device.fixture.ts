@@ -89,6 +89,7 @@ export async function makeDevice(changed: DeviceFiles = {}): Promise<string> {
     '/run/edgekiln/boot.json': JSON.stringify(bootRecord),
     '/run/edgekiln/stamp': sealStamp(stamp, siteKeys.privateKey),
     '/dev/vda': diskBytes(),
+    '/proc/cmdline': 'quiet ro edgekiln.slot=a\n',
     '/proc/sys/vm/drop_caches': '0',
     '/run/edgekiln/data/lost+found/.keep': '',
     '/proc/sys/kernel/hostname': 'localhost',

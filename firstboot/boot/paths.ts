@@ -21,6 +21,7 @@ export function pathsUnder(root: string) {
     hostName: at('/proc/sys/kernel/hostname'),
     /** Written when the running slot is confirmed; the deadman looks for it. */
     confirmed: at('/run/edgekiln/confirmed'),
+    commandLine: at('/proc/cmdline'),
     dropCaches: at('/proc/sys/vm/drop_caches'),
     hosts: at('/etc/hosts'),
     osRelease: at('/etc/os-release'),

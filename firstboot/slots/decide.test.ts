@@ -10,6 +10,7 @@ const facts: SlotFacts = {
   now: 100,
   healthySince: 20,
   networkSeen: true,
+  fillAfter: 120,
   filling: 'not begun',
 };
 const trialB: BootState = { seq: 4, primary: 'b', a: 'good', b: 'trial', left: 2 };
@@ -41,6 +42,7 @@ test.each<[string, Partial<SlotFacts>, object]>([
     { kind: 'wait', why: 'the other slot is filled later' },
   ],
   ['confirmed: the empty slot now', { state: flashedState, now: 130 }, { kind: 'fill' }],
+  ['or as soon as a trial wishes', { state: flashedState, fillAfter: 60 }, { kind: 'fill' }],
   ['filling goes on', { state: flashedState, filling: 'running' }, { kind: 'wait' }],
   [
     'a verified copy is good',

@@ -19,6 +19,8 @@ export interface SlotFacts {
   readonly healthySince: number | undefined;
   /** A link was seen on some LAN interface since the boot. */
   readonly networkSeen: boolean;
+  /** The other slot is not filled before, in seconds since the kernel started. */
+  readonly fillAfter: number;
   /** What came of filling the other slot on this boot. */
   readonly filling: 'not begun' | 'running' | 'verified' | 'failed';
 }
@@ -37,8 +39,6 @@ export type SlotStep =
 
 /** An agent that falls over again and again must not confirm its slot in between. */
 const healthyFor = { trial: 60, good: 5 } as const;
-/** The other slot is filled when the device had time for what is urgent. */
-const fillAfter = 120;
 
 /** The next step. A trial slot is confirmed only when a network was seen: without one nobody could mend it. */
 export function nextSlotStep(facts: SlotFacts): SlotStep {
@@ -59,7 +59,7 @@ export function nextSlotStep(facts: SlotFacts): SlotStep {
     case 'verified':
       return { kind: 'filled', state: filled(state, other, 'good') };
     case 'not begun':
-      if (now >= fillAfter) return { kind: 'fill' };
+      if (now >= facts.fillAfter) return { kind: 'fill' };
       return { kind: 'wait', why: 'the other slot is filled later' };
     case 'running':
       return { kind: 'wait', why: 'the other slot is being filled' };

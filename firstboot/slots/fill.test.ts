@@ -11,6 +11,7 @@ const filling: Filling = { from: slotA, to: slotB, ...stamp.slot };
 function manner(changed: Partial<Manner> = {}): Manner {
   return {
     signal: new AbortController().signal,
+    leisure: 4,
     progress: () => undefined,
     forget: async () => undefined,
     rest: async () => undefined,

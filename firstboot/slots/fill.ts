@@ -7,8 +7,6 @@ import { readInto, writeBytes } from './disk.ts';
 
 /** Bytes at a time: small enough to give way to others soon. */
 const chunkSize = 1024 * 1024;
-/** After each chunk the disk is left alone for so many times as long as it took. */
-const leisure = 4;
 
 export interface Filling {
   readonly from: Extent;
@@ -22,6 +20,8 @@ export interface Filling {
 /** How a filling does its work beside everything else. */
 export interface Manner {
   readonly signal: AbortSignal;
+  /** After each chunk the disk is left alone for so many times as long as it took. */
+  readonly leisure: number;
   /** Bytes of both passes done so far, of how many. */
   progress(done: number, total: number): void;
   /** Makes the kernel forget what it holds of the disk, so that the second pass reads the medium. */
@@ -83,7 +83,7 @@ function refuse({ from, to, mapped }: Filling): void {
 
 async function eachChunk(
   mapped: Filling['mapped'],
-  { signal, rest = sleep }: Manner,
+  { signal, leisure, rest = sleep }: Manner,
   work: (start: number, length: number) => Promise<void>,
 ): Promise<void> {
   for (const [first, end] of mapped) {

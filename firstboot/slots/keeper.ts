@@ -6,6 +6,7 @@ import type { Paths } from '../boot/paths.ts';
 import { nextSlotStep, type SlotFacts } from './decide.ts';
 import { openDisk, readBootState, writeBootState } from './disk.ts';
 import { fillSlot } from './fill.ts';
+import { type FillSettings, fillSettings } from './settings.ts';
 
 /** What the keeper is given at every look. */
 export interface SlotLook {
@@ -28,6 +29,7 @@ export class SlotKeeper {
   readonly #disk: FileHandle;
   readonly #stamp: Stamp;
   readonly #running: SlotName;
+  readonly #settings: FillSettings;
   readonly #abort = new AbortController();
   #state: BootState | undefined;
   #healthySince: number | undefined;
@@ -38,17 +40,25 @@ export class SlotKeeper {
   #filler: Promise<void> = Promise.resolve();
   #confirmedSaid = false;
 
-  private constructor(paths: Paths, disk: FileHandle, stamp: Stamp, running: SlotName) {
+  private constructor(
+    paths: Paths,
+    disk: FileHandle,
+    stamp: Stamp,
+    running: SlotName,
+    settings: FillSettings,
+  ) {
     this.#paths = paths;
     this.#disk = disk;
     this.#stamp = stamp;
     this.#running = running;
+    this.#settings = settings;
   }
 
   /** Opens the disk and reads its boot state; fails when it is not the disk of this stamp. */
   static async open(paths: Paths, disk: string, stamp: Stamp, running: SlotName): Promise<SlotKeeper> {
     const handle = await openDisk(disk, await readFile(paths.stamp));
-    const keeper = new SlotKeeper(paths, handle, stamp, running);
+    const settings = fillSettings(await readFile(paths.commandLine, 'utf8'));
+    const keeper = new SlotKeeper(paths, handle, stamp, running, settings);
     keeper.#state = await readBootState(handle, stamp);
     return keeper;
   }
@@ -67,6 +77,7 @@ export class SlotKeeper {
       now,
       healthySince: this.#healthySince,
       networkSeen: this.#networkSeen,
+      fillAfter: this.#settings.after,
       filling: this.#filling,
     });
     switch (step.kind) {
@@ -108,6 +119,7 @@ export class SlotKeeper {
     try {
       await fillSlot(this.#disk, filling, {
         signal: this.#abort.signal,
+        leisure: this.#settings.leisure,
         progress: (done, total) => {
           this.#progress = { done, total };
         },
