@@ -15,7 +15,6 @@ const INODE = 3;
 const NEXT = 4;
 const CHILD = 5;
 const LAYER = 6;
-const HASH = 7;
 
 // An inode: what one or more names name. Inode 0 stands for a name that was removed.
 const KIND_MODE = 0;
@@ -46,8 +45,8 @@ export class Nodes {
   readonly #pieces: (readonly Segment[])[] = [];
   readonly #xattrs: (Xattrs | undefined)[] = [undefined];
   readonly #xattrNumbers = new Map<string, number>();
-  /** Open addressing over (parent, name); 0 is free. */
-  #table = new Uint32Array(1024);
+  /** Open addressing over (parent, name): pairs of hash and node, so that only a hit looks at the node; 0 is free. */
+  #table = new Uint32Array(2048);
   #filled = 0;
   #name: Uint8Array = new Uint8Array(256);
   #nameLength = 0;
@@ -104,7 +103,7 @@ export class Nodes {
 
   /** The child of that name, or `root` if there is none. */
   child(parent: Node, name: string): Node {
-    return this.#table[this.#slot(parent, this.#hash(parent, name))] ?? root;
+    return this.#table[this.#slot(parent, this.#hash(parent, name)) + 1] ?? root;
   }
 
   /** Adds a name that is not there yet; it names nothing until `setInode`. */
@@ -114,7 +113,6 @@ export class Nodes {
     this.#nodes.set(node, PARENT, parent);
     this.#nodes.set(node, NAME, this.#strings.add(this.#name, this.#nameLength));
     this.#nodes.set(node, NAME_LENGTH, this.#nameLength);
-    this.#nodes.set(node, HASH, hash);
     this.#nodes.set(node, NEXT, this.#nodes.get(parent, CHILD));
     this.#nodes.set(parent, CHILD, node);
     this.#inodes.set(this.inode(parent), SORTED, 0);
@@ -140,7 +138,7 @@ export class Nodes {
     const inode = this.inode(node);
     this.#inodes.set(inode, LINKS, this.#inodes.get(inode, LINKS) - 1);
     const slot = this.#slot(this.parent(node), this.#hash(this.parent(node), this.name(node)));
-    this.#table[slot] = TOMBSTONE;
+    this.#table[slot + 1] = TOMBSTONE;
     this.#nodes.set(node, INODE, 0);
     this.count--;
   }
@@ -298,29 +296,32 @@ export class Nodes {
 
   /** Where the name in `#name` is in the table, or a free place for it. */
   #slot(parent: Node, hash: number): number {
-    const mask = this.#table.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const node = this.#table[slot] ?? 0;
+    const table = this.#table;
+    const mask = table.length - 1;
+    for (let slot = (hash * 2) & mask; ; slot = (slot + 2) & mask) {
+      const node = table[slot + 1] ?? 0;
       if (node === 0) return slot;
-      if (node === TOMBSTONE || this.#nodes.get(node, HASH) !== hash || this.parent(node) !== parent)
-        continue;
+      if (table[slot] !== hash || node === TOMBSTONE || this.parent(node) !== parent) continue;
       if (this.#nodes.get(node, NAME_LENGTH) !== this.#nameLength) continue;
       if (this.#strings.isAt(this.#nodes.get(node, NAME), this.#name, this.#nameLength)) return slot;
     }
   }
 
   #insert(node: Node, hash: number, slot: number): void {
-    this.#table[slot] = node;
-    this.#filled++;
-    if (this.#filled * 10 < this.#table.length * 7) return;
-    this.#table = new Uint32Array(this.#table.length * 2);
+    this.#table[slot] = hash;
+    this.#table[slot + 1] = node;
+    if (++this.#filled * 20 < this.#table.length * 7) return;
+    const old = this.#table;
+    this.#table = new Uint32Array(old.length * 2);
     this.#filled = 0;
     const mask = this.#table.length - 1;
-    for (let other = 1; other < this.#nodes.length; other++) {
-      if (this.inode(other) === 0 && other !== node) continue;
-      let free = (other === node ? hash : this.#nodes.get(other, HASH)) & mask;
-      while (this.#table[free] !== 0) free = (free + 1) & mask;
-      this.#table[free] = other;
+    for (let at = 0; at < old.length; at += 2) {
+      const other = old[at + 1] ?? 0;
+      if (other === 0 || other === TOMBSTONE) continue;
+      let free = ((old[at] ?? 0) * 2) & mask;
+      while (this.#table[free + 1] !== 0) free = (free + 2) & mask;
+      this.#table[free] = old[at] ?? 0;
+      this.#table[free + 1] = other;
       this.#filled++;
     }
   }

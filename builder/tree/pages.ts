@@ -12,20 +12,23 @@ class Pages {
   readonly #resident: (Uint32Array | undefined)[] = [];
   readonly #order: number[] = [];
   readonly #limit: number;
+  /** Pages that went to the file, to be used again; kept only where nobody looks at a page for longer than a call. */
+  readonly #spare: Uint32Array[] | undefined;
   #spill: number | undefined;
 
-  constructor(budget: number) {
+  constructor(budget: number, again: boolean) {
     this.#limit = Math.max(4, Math.floor(budget / PAGE_BYTES));
+    this.#spare = again ? [] : undefined;
   }
 
   load(index: number): Uint32Array {
     const page = this.#resident[index];
     if (page !== undefined) return page;
-    const fresh = new Uint32Array(PAGE_WORDS);
+    if (this.#order.length >= this.#limit) this.#evict();
+    const fresh = this.#spare?.pop()?.fill(0) ?? new Uint32Array(PAGE_WORDS);
     if (index < this.#resident.length && this.#spill !== undefined) {
       readSync(this.#spill, fresh, 0, PAGE_BYTES, index * PAGE_BYTES);
     }
-    if (this.#order.length >= this.#limit) this.#evict();
     while (this.#resident.length < index) this.#resident.push(undefined);
     this.#resident[index] = fresh;
     this.#order.push(index);
@@ -38,12 +41,13 @@ class Pages {
   }
 
   #evict(): void {
-    // The newest page stays: its user may hold it still.
     const victims = this.#order.splice(0, Math.max(1, this.#order.length >> 3));
     this.#spill ??= openSpill();
     for (const index of victims) {
       const page = this.#resident[index];
-      if (page !== undefined) writeSync(this.#spill, page, 0, PAGE_BYTES, index * PAGE_BYTES);
+      if (page === undefined) continue;
+      writeSync(this.#spill, page, 0, PAGE_BYTES, index * PAGE_BYTES);
+      this.#spare?.push(page);
       this.#resident[index] = undefined;
     }
   }
@@ -70,7 +74,7 @@ export class Records {
   #length = 0;
 
   constructor(words: number, budget: number) {
-    this.#pages = new Pages(budget);
+    this.#pages = new Pages(budget, true);
     this.#wordShift = Math.log2(words);
     this.#recordShift = Math.log2(PAGE_WORDS / words);
     this.#mask = PAGE_WORDS / words - 1;
@@ -124,7 +128,7 @@ export class ByteStrings {
   #number = 0;
 
   constructor(budget: number) {
-    this.#pages = new Pages(budget);
+    this.#pages = new Pages(budget, false);
     this.#page = bytesOf(this.#pages.load(0));
   }
 

@@ -145,6 +145,7 @@ describe('a merged tree', () => {
     ],
     ['/ cannot be put into the tree: the root of the tree is not a directory', [file('')]],
     ['/a/.. cannot be put into the tree: its name is not one of a file', [file('a/..')]],
+    ['/a cannot be put into the tree: its name or target is far too long', [link('a', 'x'.repeat(20_000))]],
   ])('refuses: %s', (message, entries) => {
     expect(refused(entries)).toBe(message);
   });

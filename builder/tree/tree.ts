@@ -15,7 +15,9 @@ import { type Node, Nodes, root } from './nodes.ts';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 const MOST_LINKS = 40;
-const DEFAULT_BUDGET = 48 * 1024 * 1024;
+const DEFAULT_BUDGET = 32 * 1024 * 1024;
+/** Longer names of one component, or targets, are no use to any filesystem. */
+const MOST_BYTES = 32 * 1024;
 
 export interface LayerOptions {
   /** Take `.wh.NAME` and `.wh..wh..opq` as OCI layers mean them: they remove what earlier layers put there. */
@@ -109,6 +111,9 @@ export class Tree {
     const name = nameOf(entry.path);
     if (name === '' || name === '.' || name === '..')
       throw refusal(entry.path, 'its name is not one of a file');
+    const longest = entry.kind === 'symlink' ? Math.max(name.length, entry.target.length) : name.length;
+    if (longest * 3 > MOST_BYTES)
+      throw refusal(entry.path.slice(0, 255), 'its name or target is far too long');
     const found = nodes.child(parent, name);
     if (entry.kind === 'directory') {
       this.#putDirectory(entry, parent, name, found);
