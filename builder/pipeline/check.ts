@@ -97,7 +97,7 @@ function imagesFirst(a: string, b: string): number {
 const piece = 4 * 1024 * 1024;
 
 /** The first byte that differs, or where the shorter file ends. */
-export async function firstDifference(first: string, second: string): Promise<number | undefined> {
+async function firstDifference(first: string, second: string): Promise<number | undefined> {
   const [a, b] = [openSync(first, 'r'), openSync(second, 'r')];
   const [left, right] = [Buffer.alloc(piece), Buffer.alloc(piece)];
   try {

@@ -35,7 +35,7 @@ export function compareManifests(before: Manifest, after: Manifest): ManifestCha
 }
 
 /** Names whose versions are not the same, in their order. */
-export function changes(
+function changes(
   before: Readonly<Record<string, string>>,
   after: Readonly<Record<string, string>>,
 ): VersionChange[] {
