@@ -1,10 +1,11 @@
 // What ext4 cannot hold is refused when it is planned: by name, and by how much.
 import { describe, expect, it } from 'vitest';
-import type { Entry } from '../../tree/entry.ts';
+import type { Entry, Xattrs } from '../../tree/entry.ts';
 import { fileEntry } from '../../tree/overlay.ts';
 import { planExt4 } from './plan.ts';
 
 const MiB = 1024 ** 2;
+const block = 4096;
 const options = {
   uuid: Buffer.alloc(16, 7),
   hashSeed: Buffer.alloc(16, 9),
@@ -16,7 +17,12 @@ const owner = { mode: 0o644, uid: 0, gid: 0, mtime: 1e9 };
 const rootEntry: Entry = { ...owner, path: '', kind: 'directory' };
 const plan = (entries: readonly Entry[], change: Partial<Parameters<typeof planExt4>[1]> = {}) =>
   planExt4({ entries: () => [rootEntry, ...entries] }, { ...options, ...change });
-const fifo = (change: Partial<Entry>): Entry => ({ ...owner, path: 'f', kind: 'fifo', ...change }) as Entry;
+const fifo = (change: { path?: string; uid?: number; mtime?: number; xattrs?: Xattrs }): Entry => ({
+  ...owner,
+  path: 'f',
+  kind: 'fifo',
+  ...change,
+});
 const problem = (what: string, why: string) =>
   expect.objectContaining({ kind: 'input', problems: [{ what, why }] });
 
@@ -131,5 +137,3 @@ describe('refused', () => {
     expect(() => plan([], { size: 0 })).toThrow('does not fit into an ext4 filesystem of 0 bytes');
   });
 });
-
-const block = 4096;
