@@ -1,6 +1,6 @@
 // How a tree is kept: names and what they name in flat records, about 130 bytes an entry, none of them objects.
-import type { Entry, Segment, Xattrs } from './entry.ts';
 import { nameToBytes } from './entry.ts';
+import { type InodeEntry, type InodeKind, Inodes } from './inodes.ts';
 import { ByteStrings, Records } from './pages.ts';
 
 /** Index of a name; `root` is the root directory, and where a link to a node is meant, none. */
@@ -16,35 +16,12 @@ const NEXT = 4;
 const CHILD = 5;
 const LAYER = 6;
 
-// An inode: what one or more names name. Inode 0 stands for a name that was removed.
-const KIND_MODE = 0;
-const UID = 1;
-const GID = 2;
-const MTIME = 3;
-const SIZE = 5;
-const SOURCE = 7;
-const PLACE = 8;
-const XATTRS = 10;
-const LINKS = 11;
-const SORTED = 12;
-
-const kinds = ['file', 'directory', 'symlink', 'char', 'block', 'fifo', 'socket'] as const;
-export type InodeKind = (typeof kinds)[number];
-type InodeEntry = Exclude<Entry, { kind: 'hardlink' }>;
-
-/** In place of the index of a file: the segments are objects. */
-const PIECES = 0xffff_ffff;
 const TOMBSTONE = 0xffff_ffff;
 
 export class Nodes {
   readonly #nodes: Records;
-  readonly #inodes: Records;
+  readonly #inodes: Inodes;
   readonly #strings: ByteStrings;
-  readonly #files: string[] = [];
-  readonly #fileNumbers = new Map<string, number>();
-  readonly #pieces: (readonly Segment[])[] = [];
-  readonly #xattrs: (Xattrs | undefined)[] = [undefined];
-  readonly #xattrNumbers = new Map<string, number>();
   /** Open addressing over (parent, name): pairs of hash and node, so that only a hit looks at the node; 0 is free. */
   #table = new Uint32Array(2048);
   #filled = 0;
@@ -56,10 +33,9 @@ export class Nodes {
   /** `budget` bytes of names and records stay in memory, more go to a temporary file. */
   constructor(budget: number) {
     this.#nodes = new Records(8, budget * 0.25);
-    this.#inodes = new Records(16, budget * 0.5);
     this.#strings = new ByteStrings(budget * 0.25);
+    this.#inodes = new Inodes(budget * 0.5, this.#strings);
     this.#nodes.add();
-    this.#inodes.add();
     this.setInode(
       root,
       this.addInode({ kind: 'directory', path: '', mode: 0o755, uid: 0, gid: 0, mtime: 0 }),
@@ -80,7 +56,7 @@ export class Nodes {
   }
 
   kind(node: Node): InodeKind {
-    return kinds[this.#inodes.get(this.inode(node), KIND_MODE) & 15] ?? 'file';
+    return this.#inodes.kind(this.inode(node));
   }
 
   inode(node: Node): number {
@@ -88,7 +64,7 @@ export class Nodes {
   }
 
   links(node: Node): number {
-    return this.#inodes.get(this.inode(node), LINKS);
+    return this.#inodes.links(this.inode(node));
   }
 
   name(node: Node): string {
@@ -115,7 +91,7 @@ export class Nodes {
     this.#nodes.set(node, NAME_LENGTH, this.#nameLength);
     this.#nodes.set(node, NEXT, this.#nodes.get(parent, CHILD));
     this.#nodes.set(parent, CHILD, node);
-    this.#inodes.set(this.inode(parent), SORTED, 0);
+    this.#inodes.setSorted(this.inode(parent), false);
     this.#insert(node, hash, this.#slot(parent, hash));
     this.count++;
     return node;
@@ -123,8 +99,8 @@ export class Nodes {
 
   setInode(node: Node, inode: number, layer: number): void {
     const old = this.inode(node);
-    this.#inodes.set(inode, LINKS, this.#inodes.get(inode, LINKS) + 1);
-    if (old !== 0) this.#inodes.set(old, LINKS, this.#inodes.get(old, LINKS) - 1);
+    this.#inodes.count(inode, 1);
+    if (old !== 0) this.#inodes.count(old, -1);
     this.#nodes.set(node, INODE, inode);
     this.#nodes.set(node, LAYER, layer);
   }
@@ -135,8 +111,7 @@ export class Nodes {
 
   /** Takes one name away. A directory must be empty of names by then. */
   remove(node: Node): void {
-    const inode = this.inode(node);
-    this.#inodes.set(inode, LINKS, this.#inodes.get(inode, LINKS) - 1);
+    this.#inodes.count(this.inode(node), -1);
     const slot = this.#slot(this.parent(node), this.#hash(this.parent(node), this.name(node)));
     this.#table[slot + 1] = TOMBSTONE;
     this.#nodes.set(node, INODE, 0);
@@ -146,9 +121,9 @@ export class Nodes {
   /** The names in a directory, in byte order. */
   *children(directory: Node): Generator<Node> {
     const inode = this.inode(directory);
-    if (this.#inodes.get(inode, SORTED) === 0) {
+    if (!this.#inodes.isSorted(inode)) {
       this.#sort(directory);
-      this.#inodes.set(inode, SORTED, 1);
+      this.#inodes.setSorted(inode, true);
     }
     for (let node = this.#nodes.get(directory, CHILD); node !== root; node = this.#nodes.get(node, NEXT)) {
       if (this.inode(node) !== 0) yield node;
@@ -174,106 +149,17 @@ export class Nodes {
   }
 
   addInode(entry: InodeEntry): number {
-    const inode = this.#inodes.add();
-    this.fill(inode, entry);
-    return inode;
+    return this.#inodes.add(entry);
   }
 
   /** Writes what an entry says over an inode. */
   fill(inode: number, entry: InodeEntry): void {
-    const set = (word: number, value: number): void => this.#inodes.set(inode, word, value);
-    set(KIND_MODE, kinds.indexOf(entry.kind) | (entry.mode << 4));
-    set(UID, entry.uid);
-    set(GID, entry.gid);
-    this.#inodes.setLong(inode, MTIME, entry.mtime);
-    set(XATTRS, this.#xattrNumber(entry.xattrs));
-    if (entry.kind === 'file') this.#fillContent(inode, entry.size, entry.segments);
-    else if (entry.kind === 'symlink') {
-      const target = nameToBytes(entry.target);
-      this.#inodes.setLong(inode, SIZE, target.length);
-      set(PLACE, this.#strings.add(target, target.length));
-    } else if (entry.kind === 'char' || entry.kind === 'block') {
-      set(PLACE, entry.major);
-      set(PLACE + 1, entry.minor);
-    }
-  }
-
-  #fillContent(inode: number, size: number, segments: readonly Segment[]): void {
-    this.#inodes.setLong(inode, SIZE, size);
-    const only = segments[0];
-    if (
-      segments.length === 1 &&
-      only?.offset === 0 &&
-      only.bytes.at === 'file' &&
-      only.bytes.length === size
-    ) {
-      this.#inodes.set(inode, SOURCE, this.#fileNumber(only.bytes.file));
-      this.#inodes.setLong(inode, PLACE, only.bytes.offset);
-    } else {
-      this.#inodes.set(inode, SOURCE, PIECES);
-      this.#inodes.set(inode, PLACE, this.#pieces.push(segments) - 1);
-    }
+    this.#inodes.fill(inode, entry);
   }
 
   /** The entry of a node, under that path. */
   entry(node: Node, path: string): InodeEntry {
-    const inode = this.inode(node);
-    const inodes = this.#inodes;
-    const kindMode = inodes.get(inode, KIND_MODE);
-    const mode = kindMode >>> 4;
-    const uid = inodes.get(inode, UID);
-    const gid = inodes.get(inode, GID);
-    const mtime = inodes.getLong(inode, MTIME);
-    const kind = kinds[kindMode & 15] ?? 'file';
-    const xattrs = this.#xattrs[inodes.get(inode, XATTRS)];
-    // Written out: spreading what they share costs more than all the rest.
-    switch (kind) {
-      case 'file': {
-        const size = inodes.getLong(inode, SIZE);
-        const segments = this.#segments(inode, size);
-        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, size, segments };
-        return { path, mode, uid, gid, mtime, xattrs, kind, size, segments };
-      }
-      case 'symlink': {
-        const target = this.#strings.text(inodes.get(inode, PLACE), inodes.getLong(inode, SIZE));
-        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, target };
-        return { path, mode, uid, gid, mtime, xattrs, kind, target };
-      }
-      case 'char':
-      case 'block': {
-        const major = inodes.get(inode, PLACE);
-        const minor = inodes.get(inode, PLACE + 1);
-        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, major, minor };
-        return { path, mode, uid, gid, mtime, xattrs, kind, major, minor };
-      }
-      default:
-        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind };
-        return { path, mode, uid, gid, mtime, xattrs, kind };
-    }
-  }
-
-  #segments(inode: number, size: number): readonly Segment[] {
-    const source = this.#inodes.get(inode, SOURCE);
-    if (source === PIECES) return this.#pieces[this.#inodes.get(inode, PLACE)] ?? [];
-    const offset = this.#inodes.getLong(inode, PLACE);
-    return [{ offset: 0, bytes: { at: 'file', file: this.#files[source] ?? '', offset, length: size } }];
-  }
-
-  #fileNumber(file: string): number {
-    const known = this.#fileNumbers.get(file);
-    if (known !== undefined) return known;
-    this.#fileNumbers.set(file, this.#files.length);
-    return this.#files.push(file) - 1;
-  }
-
-  /** Equal sets of extended attributes are kept once. */
-  #xattrNumber(xattrs: Xattrs | undefined): number {
-    if (xattrs === undefined || xattrs.length === 0) return 0;
-    const key = xattrs.map(([name, value]) => `${name}=${Buffer.from(value).toString('hex')}`).join('\n');
-    const known = this.#xattrNumbers.get(key);
-    if (known !== undefined) return known;
-    this.#xattrNumbers.set(key, this.#xattrs.length);
-    return this.#xattrs.push(xattrs.map(([name, value]) => [name, Uint8Array.from(value)] as const)) - 1;
+    return this.#inodes.entry(this.inode(node), path);
   }
 
   /** Puts the bytes of a name into `#name` and gives their hash (FNV-1a over parent and name). */

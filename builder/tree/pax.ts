@@ -1,6 +1,6 @@
 // The extended headers of tar: `LENGTH KEY=VALUE\n` records, and what is said in them.
 import { nameFromBytes, type Xattrs } from './entry.ts';
-import type { SparseMap } from './tar.ts';
+import type { SparseMap } from './sparse.ts';
 
 type Refuse = (why: string) => never;
 

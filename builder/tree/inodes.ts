@@ -1,0 +1,167 @@
+// What names of a tree name: owner, mode, times, xattrs, and where bytes are, in flat records.
+import { type Entry, nameToBytes, type Segment, type Xattrs } from './entry.ts';
+import { type ByteStrings, Records } from './pages.ts';
+
+const KIND_MODE = 0;
+const UID = 1;
+const GID = 2;
+const MTIME = 3;
+const SIZE = 5;
+const SOURCE = 7;
+const PLACE = 8;
+const XATTRS = 10;
+const LINKS = 11;
+const SORTED = 12;
+
+const kinds = ['file', 'directory', 'symlink', 'char', 'block', 'fifo', 'socket'] as const;
+export type InodeKind = (typeof kinds)[number];
+export type InodeEntry = Exclude<Entry, { kind: 'hardlink' }>;
+
+/** In place of the index of a file: the segments are objects. */
+const PIECES = 0xffff_ffff;
+
+/** Inode 0 stands for a name that was removed. */
+export class Inodes {
+  readonly #records: Records;
+  readonly #strings: ByteStrings;
+  readonly #files: string[] = [];
+  readonly #fileNumbers = new Map<string, number>();
+  readonly #pieces: (readonly Segment[])[] = [];
+  readonly #xattrs: (Xattrs | undefined)[] = [undefined];
+  readonly #xattrNumbers = new Map<string, number>();
+
+  /** `budget` bytes of records stay in memory; targets of symbolic links are kept in `strings`. */
+  constructor(budget: number, strings: ByteStrings) {
+    this.#records = new Records(16, budget);
+    this.#strings = strings;
+    this.#records.add();
+  }
+
+  close(): void {
+    this.#records.close();
+  }
+
+  kind(inode: number): InodeKind {
+    return kinds[this.#records.get(inode, KIND_MODE) & 15] ?? 'file';
+  }
+
+  links(inode: number): number {
+    return this.#records.get(inode, LINKS);
+  }
+
+  /** Counts names that come or go. */
+  count(inode: number, names: number): void {
+    this.#records.set(inode, LINKS, this.links(inode) + names);
+  }
+
+  /** Whether the children of a directory are linked in their order. */
+  isSorted(inode: number): boolean {
+    return this.#records.get(inode, SORTED) === 1;
+  }
+
+  setSorted(inode: number, sorted: boolean): void {
+    this.#records.set(inode, SORTED, sorted ? 1 : 0);
+  }
+
+  add(entry: InodeEntry): number {
+    const inode = this.#records.add();
+    this.fill(inode, entry);
+    return inode;
+  }
+
+  /** Writes what an entry says over an inode. */
+  fill(inode: number, entry: InodeEntry): void {
+    const set = (word: number, value: number): void => this.#records.set(inode, word, value);
+    set(KIND_MODE, kinds.indexOf(entry.kind) | (entry.mode << 4));
+    set(UID, entry.uid);
+    set(GID, entry.gid);
+    this.#records.setLong(inode, MTIME, entry.mtime);
+    set(XATTRS, this.#xattrNumber(entry.xattrs));
+    if (entry.kind === 'file') this.#fillContent(inode, entry.size, entry.segments);
+    else if (entry.kind === 'symlink') {
+      const target = nameToBytes(entry.target);
+      this.#records.setLong(inode, SIZE, target.length);
+      set(PLACE, this.#strings.add(target, target.length));
+    } else if (entry.kind === 'char' || entry.kind === 'block') {
+      set(PLACE, entry.major);
+      set(PLACE + 1, entry.minor);
+    }
+  }
+
+  #fillContent(inode: number, size: number, segments: readonly Segment[]): void {
+    this.#records.setLong(inode, SIZE, size);
+    const only = segments[0];
+    if (
+      segments.length === 1 &&
+      only?.offset === 0 &&
+      only.bytes.at === 'file' &&
+      only.bytes.length === size
+    ) {
+      this.#records.set(inode, SOURCE, this.#fileNumber(only.bytes.file));
+      this.#records.setLong(inode, PLACE, only.bytes.offset);
+    } else {
+      this.#records.set(inode, SOURCE, PIECES);
+      this.#records.set(inode, PLACE, this.#pieces.push(segments) - 1);
+    }
+  }
+
+  /** The entry of an inode, under that path. */
+  entry(inode: number, path: string): InodeEntry {
+    const inodes = this.#records;
+    const kindMode = inodes.get(inode, KIND_MODE);
+    const mode = kindMode >>> 4;
+    const uid = inodes.get(inode, UID);
+    const gid = inodes.get(inode, GID);
+    const mtime = inodes.getLong(inode, MTIME);
+    const kind = kinds[kindMode & 15] ?? 'file';
+    const xattrs = this.#xattrs[inodes.get(inode, XATTRS)];
+    // Written out: spreading what they share costs more than all the rest.
+    switch (kind) {
+      case 'file': {
+        const size = inodes.getLong(inode, SIZE);
+        const segments = this.#segments(inode, size);
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, size, segments };
+        return { path, mode, uid, gid, mtime, xattrs, kind, size, segments };
+      }
+      case 'symlink': {
+        const target = this.#strings.text(inodes.get(inode, PLACE), inodes.getLong(inode, SIZE));
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, target };
+        return { path, mode, uid, gid, mtime, xattrs, kind, target };
+      }
+      case 'char':
+      case 'block': {
+        const major = inodes.get(inode, PLACE);
+        const minor = inodes.get(inode, PLACE + 1);
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind, major, minor };
+        return { path, mode, uid, gid, mtime, xattrs, kind, major, minor };
+      }
+      default:
+        if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind };
+        return { path, mode, uid, gid, mtime, xattrs, kind };
+    }
+  }
+
+  #segments(inode: number, size: number): readonly Segment[] {
+    const source = this.#records.get(inode, SOURCE);
+    if (source === PIECES) return this.#pieces[this.#records.get(inode, PLACE)] ?? [];
+    const offset = this.#records.getLong(inode, PLACE);
+    return [{ offset: 0, bytes: { at: 'file', file: this.#files[source] ?? '', offset, length: size } }];
+  }
+
+  #fileNumber(file: string): number {
+    const known = this.#fileNumbers.get(file);
+    if (known !== undefined) return known;
+    this.#fileNumbers.set(file, this.#files.length);
+    return this.#files.push(file) - 1;
+  }
+
+  /** Equal sets of extended attributes are kept once. */
+  #xattrNumber(xattrs: Xattrs | undefined): number {
+    if (xattrs === undefined || xattrs.length === 0) return 0;
+    const key = xattrs.map(([name, value]) => `${name}=${Buffer.from(value).toString('hex')}`).join('\n');
+    const known = this.#xattrNumbers.get(key);
+    if (known !== undefined) return known;
+    this.#xattrNumbers.set(key, this.#xattrs.length);
+    return this.#xattrs.push(xattrs.map(([name, value]) => [name, Uint8Array.from(value)] as const)) - 1;
+  }
+}
