@@ -1,15 +1,16 @@
 // The folder that a build's files leave by. Files appear by renames, what they replace is only what an earlier build of
 // edgekiln put there, and a record beside them tells which build they are of.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
+import { areWhole, type FileStates, statesIn } from './whole.ts';
 
 interface BuildRecord {
   readonly version: 1;
   readonly key: string;
-  /** Size in bytes and time of change, by name: what was touched since is not taken for the build's. */
-  readonly files: Readonly<Record<string, readonly [size: number, mtimeMs: number]>>;
+  /** What was touched since is not taken for the build's. */
+  readonly files: FileStates;
 }
 
 /** What vouches for a whole build: gone before the first of its files changes, made again when all are there. */
@@ -29,17 +30,13 @@ export class OutputFolder {
   /** The folder, if it still holds exactly what the build of this key put there. */
   async find(key: string): Promise<string | undefined> {
     const record = await this.#record();
-    if (record?.key !== key) return undefined;
-    for (const [name, [size, mtimeMs]] of Object.entries(record.files)) {
-      const state = await stat(join(this.folder, name)).catch(() => undefined);
-      if (state === undefined || state.size !== size || state.mtimeMs !== mtimeMs) return undefined;
-    }
+    if (record?.key !== key || !(await areWhole(this.folder, record.files))) return undefined;
     return this.folder;
   }
 
   /** Lets `make` fill a folder beside and then puts its files in place; files of an earlier build that are not made any more go. */
   async keep(key: string, make: (folder: string) => Promise<void>): Promise<string> {
-    const partial = join(this.folder, `.${randomBytes(4).toString('hex')}.partial`);
+    const partial = join(this.folder, `.${process.pid}-${randomBytes(4).toString('hex')}.partial`);
     await this.#sweep();
     await mkdir(partial, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
       throw new Failure(
@@ -59,12 +56,8 @@ export class OutputFolder {
       // From here to the new record the folder counts as nobody's build.
       for (const seal of seals) await rm(join(this.folder, seal), { force: true });
       await rm(join(this.folder, this.#recordName), { force: true });
-      const files: Record<string, readonly [number, number]> = {};
-      for (const name of (await readdir(partial)).sort()) {
-        await rename(join(partial, name), join(this.folder, name));
-        const { size, mtimeMs } = await stat(join(this.folder, name));
-        files[name] = [size, mtimeMs];
-      }
+      const files = await statesIn(partial);
+      for (const name of Object.keys(files)) await rename(join(partial, name), join(this.folder, name));
       for (const name of Object.keys(before?.files ?? {})) {
         if (!(name in files)) await rm(join(this.folder, name), { force: true });
       }
@@ -89,10 +82,10 @@ export class OutputFolder {
 
   /** Removes what interrupted builds left. */
   async #sweep(): Promise<void> {
-    const names = await readdir(this.folder).catch(() => []);
-    for (const name of names) {
-      if (/^\.[0-9a-f]{8}\.partial$/.test(name))
-        await rm(join(this.folder, name), { recursive: true, force: true });
+    for (const name of await readdir(this.folder).catch(() => [])) {
+      const maker = /^\.(\d+)-[0-9a-f]{8}\.partial$/.exec(name)?.[1];
+      if (maker === undefined || isRunning(Number(maker))) continue;
+      await rm(join(this.folder, name), { recursive: true, force: true });
     }
   }
 
@@ -105,6 +98,16 @@ export class OutputFolder {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** Whether a process of this number runs: another build that is still at work. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

@@ -2,8 +2,9 @@
 // all; what an interrupted build left half-made is thrown away by the next one that makes the same thing.
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, utimes } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { areWhole, isFileStates, statesIn } from './whole.ts';
 
 /** Names a stage's result: the SHA-256 (hex) of everything that shapes it. */
 export function resultKey(identity: {
@@ -29,6 +30,14 @@ export function canonicalJson(value: unknown): string {
   });
 }
 
+/** Name of a result's folder in the store. */
+export function resultFolder(stage: string, key: string): string {
+  return `${stage}-${key.slice(0, 32)}`;
+}
+
+/** In every result: the states of its files, which arrive with it. */
+const recordName = '.edgekiln-result.json';
+
 export class ResultStore {
   readonly #folder: string;
 
@@ -37,10 +46,17 @@ export class ResultStore {
     this.#folder = folder;
   }
 
-  /** The folder of a result, or undefined when there is none yet. A result that is used is marked as used today. */
+  /**
+   * The folder of a result, or undefined when there is none yet. One whose files are not as they were made is thrown
+   * away. A result that is used is marked as used today.
+   */
   async find(stage: string, key: string): Promise<string | undefined> {
     const folder = this.#path(stage, key);
     if (!existsSync(folder)) return undefined;
+    if (!(await isWhole(folder))) {
+      await rm(folder, { recursive: true, force: true });
+      return undefined;
+    }
     const now = new Date();
     await utimes(folder, now, now);
     return folder;
@@ -53,6 +69,7 @@ export class ResultStore {
     await mkdir(partial, { recursive: true });
     try {
       await make(partial);
+      await writeFile(join(partial, recordName), JSON.stringify(await statesIn(partial)));
       await rename(partial, final).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
       });
@@ -63,6 +80,16 @@ export class ResultStore {
   }
 
   #path(stage: string, key: string): string {
-    return join(this.#folder, `${stage}-${key.slice(0, 32)}`);
+    return join(this.#folder, resultFolder(stage, key));
+  }
+}
+
+async function isWhole(folder: string): Promise<boolean> {
+  const record = await readFile(join(folder, recordName), 'utf8').catch(() => '');
+  try {
+    const states: unknown = JSON.parse(record);
+    return isFileStates(states) && (await areWhole(folder, states));
+  } catch {
+    return false;
   }
 }

@@ -68,6 +68,16 @@ describe('a runner', () => {
     expect(runs).toBe(4);
   });
 
+  it('makes it anew where its files are not as it left them', async () => {
+    const runner = runnerWith(recorder());
+    runs = 0;
+    const { path } = await runner.run(shout, { text: 'a' }, await source());
+    await writeFile(join(path, 'out.txt'), '');
+    await runner.run(shout, { text: 'a' }, await source());
+    expect(await readFile(join(path, 'out.txt'), 'utf8')).toBe('AX');
+    expect(runs).toBe(2);
+  });
+
   it('keeps nothing of a stage that failed', async () => {
     await expect(runnerWith(recorder()).run(shout, { text: 'fail' }, await source())).rejects.toThrow(
       'as asked',
