@@ -86,9 +86,10 @@ function sourceDateEpoch(text: string | undefined): number | undefined {
 function verdict({ files, bytes, difference }: Awaited<ReturnType<typeof checkBuild>>): Result {
   const data = { version: 1, same: difference === undefined, files, bytes, difference };
   if (difference === undefined) return { text: `the same twice: ${files} files, ${bytesText(bytes)}`, data };
-  const { file, offset, what } = difference;
+  const { file, offset, what, stage } = difference;
   const at = offset === undefined ? '' : ` at byte ${offset}`;
-  return { text: `two builds differ: ${file}${at}: ${what}`, data, exit: exitCode.bug };
+  const from = stage === undefined ? '' : `\nit begins in stage ${stage}`;
+  return { text: `two builds differ: ${file}${at}: ${what}${from}`, data, exit: exitCode.bug };
 }
 
 /** What a person does with the images now. */

@@ -125,8 +125,10 @@ export async function compareFolders(
 }
 
 async function filesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder);
-  return names.filter((name) => !/^\.edgekiln-.*\.json$/.test(name));
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && !/^\.edgekiln-.*\.json$/.test(entry.name))
+    .map(({ name }) => name);
 }
 
 function imagesFirst(a: string, b: string): number {
