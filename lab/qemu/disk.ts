@@ -7,7 +7,7 @@ import type { Random } from '../switch/random.ts';
 import { quoted } from './arguments.ts';
 import { openMedium } from './nbd/medium.ts';
 import { serveNbd } from './nbd/server.ts';
-import { type Lost, openWriteCache } from './nbd/write-cache.ts';
+import { type Lost, type Medium, openWriteCache } from './nbd/write-cache.ts';
 
 /** 8 GiB, as a small card. */
 const defaultDiskSize = 8 * 1024 ** 3;
@@ -15,6 +15,8 @@ const defaultDiskSize = 8 * 1024 ** 3;
 export interface Disk {
   /** For `-blockdev`. */
   readonly blockdev: string;
+  /** What a program on the machine would read and write now; only of a disk with a volatile cache. Writes are durable. */
+  readonly content?: Pick<Medium, 'read' | 'write'>;
   /** The power went: gives what became of writes that were not flushed, where the disk knows. */
   powerCut(): Promise<Lost | undefined>;
   close(): Promise<void>;
@@ -65,6 +67,7 @@ export async function volatileDisk(
   const server = await serveNbd(options.socket, size, cache);
   return {
     blockdev: `driver=nbd,node-name=disk,discard=unmap,server.type=unix,server.path=${quoted(options.socket)}`,
+    content: { read: cache.read, write: (offset, bytes) => cache.write(offset, bytes, true) },
     async powerCut() {
       server.disconnect();
       return cache.cut(options.survival, options.random);

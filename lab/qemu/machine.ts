@@ -27,6 +27,7 @@ export interface Machine {
   readonly console: Console;
   /** The file with all that the console ever showed. */
   readonly log: string;
+  readonly disk: Disk;
   /** The process, while it is powered. */
   pid(): number | undefined;
   /** Pulls the plug: the process dies at once, and the disk loses what it was not told to keep; see `Disk`. */
@@ -94,6 +95,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   }
   return {
     name,
+    disk,
     console,
     log,
     pid: () => running?.pid,
