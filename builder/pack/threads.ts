@@ -104,6 +104,7 @@ export class Threads {
     worker.on('error', (error) => {
       this.#busy.get(worker)?.reject(error);
       this.#busy.delete(worker);
+      this.#next();
     });
     return worker;
   }
