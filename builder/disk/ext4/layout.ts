@@ -4,7 +4,7 @@ import type { Range } from '../volume.ts';
 export const BLOCK = 4096;
 export const BLOCKS_PER_GROUP = 8 * BLOCK;
 export const INODE_SIZE = 256;
-export const INODES_PER_BLOCK = BLOCK / INODE_SIZE;
+const INODES_PER_BLOCK = BLOCK / INODE_SIZE;
 export const DESCRIPTOR_SIZE = 32;
 export const ROOT_INODE = 2;
 /** Inodes below are the filesystem's own; this one is lost+found. */
@@ -89,7 +89,7 @@ export class Geometry {
 }
 
 /** Whether a group starts with a copy of the superblock and the descriptors. */
-export function holdsCopy(group: number): boolean {
+function holdsCopy(group: number): boolean {
   if (group <= 1) return true;
   for (const base of [3, 5, 7]) {
     let power = base;
