@@ -17,7 +17,7 @@ interface Mutant {
 }
 
 /** Seeds within which a mutant must be caught. */
-const normalSeeds = 40_000;
+const normalSeeds = 12_000;
 
 export const mutants: readonly Mutant[] = [
   {
