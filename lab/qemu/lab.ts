@@ -61,7 +61,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       disks.push(disk);
       const machine = await startMachine({
         ...place,
-        disk,
+        disk: place.writeProtected === true ? { ...disk, blockdev: `${disk.blockdev},read-only=on` } : disk,
         directory,
         sockets,
         lan: { socket, mac: macOf(options.site, place.name) },

@@ -10,6 +10,8 @@ const placeSchema = z.strictObject({
   image: z.string(),
   /** Bytes. */
   disk: z.int().positive().optional(),
+  /** The disk refuses writes, as a card with its switch at LOCK, or one that is worn out. */
+  writeProtected: z.boolean().optional(),
   /** Chance that a write survives a power cut that was not flushed: 0 to 1. Not given: a plain disk, see disk.ts. */
   survival: z.number().min(0).max(1).optional(),
   /** MiB. */
