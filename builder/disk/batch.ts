@@ -5,7 +5,10 @@ import { Failure } from '../../formats/errors.ts';
 import type { Bytes } from '../tree/entry.ts';
 import type { Output } from './volume.ts';
 
-const BATCH = 4 * 1024 * 1024;
+/** Small enough to stay in the processor's cache between the read into it and the write out of it. */
+const BATCH = 512 * 1024;
+/** Others wait for so many bytes. */
+const TURN = 8 * 1024 * 1024;
 /** What lies near each other in a source file is read in one go of this size. */
 const WINDOW = 512 * 1024;
 /** Reads from this size on go straight into the batch. */
@@ -65,7 +68,7 @@ export class Batch {
 
   /** Whether enough was written to give way to others: then `await rest()`. */
   get tired(): boolean {
-    return this.#unyielded >= 2 * BATCH;
+    return this.#unyielded >= TURN;
   }
 
   async rest(): Promise<void> {
