@@ -60,6 +60,30 @@ const troubles: readonly Trouble[] = [
     { at: at / 4, event: 'replay', on: false },
     { at, event: 'replay', on: true },
   ],
+  // Two halves that form apart, are used, and meet.
+  (random, _, n, lasts) => {
+    const all = Array.from({ length: n }, (__, index) => index + 1);
+    const some = all.filter(() => random.chance(0.5));
+    const used = random.shuffled(all).slice(0, random.below(3));
+    return [
+      {
+        at: random.between(0, 10),
+        event: 'partition',
+        sides: [all.filter((one) => !some.includes(one)), some],
+      },
+      ...used.map((one) => ({ at: random.between(20, lasts), event: 'deploy', device: one }) as const),
+      { at: random.between(30, lasts), event: 'join-networks' },
+    ];
+  },
+  // A site in use, and one device flashed again: the founder, in some seed.
+  (random, at, n, lasts) => {
+    const used = random.between(25, lasts);
+    return [
+      { at: used, event: 'deploy', device: device(random, n) },
+      { at: used + random.between(1, 120), event: 'flash', device: device(random, n) },
+      ...(random.chance(0.5) ? [{ at, event: 'deploy', device: device(random, n) } as const] : []),
+    ];
+  },
   // Rare: each needs a person afterwards, and hides what else could be found.
   (random, at, n) => (random.chance(0.1) ? [{ at, event: 'clone', device: device(random, n) }] : []),
   (random, at, n) => (random.chance(0.15) ? [{ at, event: 'steal', device: device(random, n) }] : []),
