@@ -1,0 +1,172 @@
+// Data in every state it may be found in: where the device ends, what it says, and what it must not have touched.
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+
+import { type Lab, openLab } from '../../lab/qemu/lab.ts';
+import type { Machine } from '../../lab/qemu/machine.ts';
+import type { Place } from '../../lab/qemu/plan.ts';
+import { type DamagedDisk, damagedDisk, wrote } from './damage.ts';
+import { cases, type Self } from './data-cases.ts';
+import { healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
+
+const GiB = 1024 ** 3;
+/** The host may be busy: a machine alone on it takes 15 s. */
+const patience = 240_000;
+vi.setConfig({ testTimeout: 900_000 });
+
+let site: TestSite;
+let lab: Lab;
+/** A disk of 4 GiB after one good boot and a clean shutdown. Every case starts from a copy of it. */
+let lived: string;
+let flash: string;
+let first: Self;
+
+async function selfOf(shell: Shell): Promise<Self> {
+  const told = await shell.run(
+    'cat /etc/machine-id; ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; cat /root/mine || echo nothing; ls /root/scratch | wc -l',
+  );
+  const [id = '', key = '', mine, scratch] = told
+    .split('\n')
+    .filter((line) => !line.startsWith('cat:') && !line.startsWith('ls:'));
+  expect(id).toMatch(/^[0-9a-f]{32}$/);
+  expect(key).toContain('ED25519');
+  return { id, key, mine: mine ?? '', scratch: Number(scratch) };
+}
+
+/** A copy of the disk that has lived, damaged. */
+function damaged(name: string, damage: (disk: DamagedDisk, flash: string) => void): DamagedDisk {
+  const file = join(site.folder, `${name}.img`);
+  execFileSync('cp', ['--sparse=always', lived, file]);
+  const disk = damagedDisk(file);
+  damage(disk, flash);
+  return disk;
+}
+
+function start(name: string, image: string, more: Partial<Place> = {}): Promise<Machine> {
+  return lab.add({ name, board: 'qemu-x86_64', image, disk: 4 * GiB, ...more });
+}
+
+const overlayOf = (name: string) => join(site.folder, 'lab', name, 'disk.qcow2');
+
+/** Ends a machine so that its disk's file tells all it wrote. */
+async function finish(machine: Machine): Promise<void> {
+  const off = machine.off();
+  void machine.qmp('quit').catch(() => {});
+  await off;
+  await machine.stop();
+}
+
+beforeAll(async () => {
+  site = makeSite('data');
+  site.edgekiln('build', site.profile);
+  lab = await openLab({ site: 'data', directory: join(site.folder, 'lab') });
+});
+// A case that failed leaves its machine: one at a time is enough for the host.
+afterEach(async () => {
+  for (const machine of lab.machines.values()) await machine.stop();
+});
+afterAll(async () => {
+  await lab.stop();
+  rmSync(site.folder, { recursive: true });
+});
+
+it('fresh: made over the whole disk', async () => {
+  const machine = await start('first', site.image('data-one'));
+  await machine.console.waitFor(/edgekiln: making data on vda4/, patience);
+  await machine.console.waitFor(healthy, patience);
+  const shell = await logIn(machine);
+  const record = JSON.parse(await shell.run('cat /run/edgekiln/boot.json'));
+  expect(record).toMatchObject({
+    slot: 'a',
+    disk: '/dev/vda',
+    data: { state: 'created', detail: '' },
+    problems: [],
+  });
+  expect(await statusOf(shell)).toMatchObject({
+    healthy: true,
+    phase: 'waiting',
+    data: { state: 'created', usable: true },
+  });
+  flash = record.flash;
+  await shell.run(
+    'echo kept > /root/mine; mkdir /root/scratch; for i in $(seq 64); do echo $i > /root/scratch/$i; done; sync',
+  );
+  first = await selfOf(shell);
+  expect(first).toMatchObject({ mine: 'kept', scratch: 64 });
+  const off = machine.off();
+  await shell.run('systemctl poweroff').catch(() => {});
+  await off;
+  await machine.stop();
+  lived = join(site.folder, 'lived.img');
+  execFileSync('qemu-img', ['convert', '-O', 'raw', overlayOf('first'), lived]);
+  expect(damagedDisk(lived).onData('e2fsck', ['-fn', '@'])).toContain('edgekiln-data');
+});
+
+const held = new Set(['missing', 'full', 'corrupt', 'readonly', 'foreign']);
+
+describe.each(cases)('data: $name', ({ name, damage, place, state, detail, says, same, untouched, more }) => {
+  it(`ends ${state}`, async () => {
+    const short = `case-${cases.findIndex((one) => one.name === name)}`;
+    const disk = damaged(short, damage);
+    const never = untouched ? [disk.extent(2), disk.extent(4)] : [disk.extent(2)];
+    const machine = await start(short, disk.file, place);
+    await machine.console.waitFor(says, patience);
+    await machine.console.waitFor(healthy, patience);
+    const waits = /waits for a person to see to its data partition/;
+    if (held.has(state)) await machine.console.waitFor(waits, 5000);
+    const shell = await logIn(machine);
+    const record = JSON.parse(await shell.run('cat /run/edgekiln/boot.json'));
+    expect(record).toMatchObject({ flash, slot: 'a', data: { state, detail }, problems: [] });
+    const status = await statusOf(shell);
+    expect(status).toMatchObject({
+      healthy: true,
+      name: 'data-one',
+      phase: held.has(state) ? 'held' : 'waiting',
+      data: { state, detail, usable: !held.has(state) },
+    });
+    if (held.has(state))
+      expect(status['problems']).toContain(
+        `data is ${state}: ${detail}; so it neither votes, founds nor joins`,
+      );
+    const self = await selfOf(shell);
+    if (same) expect(self).toMatchObject({ id: first.id, key: first.key, mine: 'kept' });
+    else {
+      expect(self).toMatchObject({ mine: 'nothing', scratch: 0 });
+      expect(self.id).not.toBe(first.id);
+      expect(self.key).not.toBe(first.key);
+    }
+    await more?.(shell, self);
+    await finish(machine);
+    for (const extent of never) expect(wrote(overlayOf(short), extent)).toBe(false);
+    rmSync(disk.file);
+  });
+});
+
+it('two disks of the same flash: it stops and names both', async () => {
+  const twin = `driver=raw,node-name=twin,read-only=on,file.driver=file,file.filename=${site.image('data-one')}`;
+  const machine = await start('twins', lived, {
+    extra: ['-blockdev', twin, '-device', 'virtio-blk-pci,drive=twin'],
+  });
+  // Said again after 30 seconds: it stays where it is.
+  for (const _ of [1, 2])
+    await machine.console.waitFor(/edgekiln: two disks carry the same stamp: vda vdb\. Remove one/, patience);
+  await finish(machine);
+  for (const part of [2, 3, 4])
+    expect(wrote(overlayOf('twins'), damagedDisk(lived).extent(part))).toBe(false);
+});
+
+it('a slot that cannot be mounted: it says so and starts again', async () => {
+  const disk = damaged('unmountable', (one) => {
+    // More blocks than the partition has: the bootloader still reads its kernel, the kernel does not mount it.
+    one.write(one.extent(2).start + 1024 + 4, Buffer.from([0, 0, 0, 0x40]));
+  });
+  const machine = await start('unmountable', disk.file);
+  for (const _ of [1, 2]) {
+    await machine.console.waitFor(/edgekiln: slot a cannot be mounted/, patience);
+    await machine.console.waitFor(/edgekiln: starting again in 10 seconds/, patience);
+  }
+  await finish(machine);
+  for (const part of [2, 3, 4]) expect(wrote(overlayOf('unmountable'), disk.extent(part))).toBe(false);
+});
