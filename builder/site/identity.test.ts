@@ -7,6 +7,11 @@ it('is a UUID of version 8, and always the same', () => {
 });
 
 it('differs where the words do, however they are split', () => {
-  const all = [constantUuid('a', 'b'), constantUuid('ab'), constantUuid('a', 'b', ''), constantUuid('b', 'a')];
+  const all = [
+    constantUuid('a', 'b'),
+    constantUuid('ab'),
+    constantUuid('a', 'b', ''),
+    constantUuid('b', 'a'),
+  ];
   expect(new Set(all).size).toBe(4);
 });
