@@ -18,7 +18,7 @@ interface Member {
 }
 
 /** Refuses with Failure('unsupported' or 'io', …) what is no archive, when it gets there. */
-export class CpioReader implements EntrySource {
+class CpioReader implements EntrySource {
   readonly #image: Image;
 
   constructor(image: Image) {

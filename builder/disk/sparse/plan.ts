@@ -6,7 +6,7 @@
 import { Failure } from '../../../formats/errors.ts';
 import type { Output, Range, Volume } from '../volume.ts';
 
-export const blockSize = 4096;
+const blockSize = 4096;
 export const magic = 0xed26ff3a;
 export const fileHeaderSize = 28;
 export const chunkHeaderSize = 12;
