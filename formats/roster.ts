@@ -58,7 +58,6 @@ const payload = z.object({
   denied: z.array(hex(32)),
 });
 
-export type RosterPlace = z.output<typeof rosterPlace>;
 export type Roster = z.output<typeof payload>;
 
 /** A roster whose signature was verified, with the hash that names it. */

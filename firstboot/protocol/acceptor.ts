@@ -6,7 +6,7 @@ import { compareBallots } from './terms.ts';
 import type { Turn } from './turn.ts';
 
 /** Whether this device's word counts now: it is an elector, its disk works, and it remembers what it said. */
-export function votes(state: State): boolean {
+function votes(state: State): boolean {
   const { site, place, record } = state;
   return (site.slots[place] ?? -1) >= 0 && !state.diskFailed && !state.cloned && !record.amnesiac;
 }

@@ -5,7 +5,7 @@
 //
 // All integers are big-endian. `site` is the start of SHA-256 over the site's name. Version 1 readers read any later
 // version by what they know of it.
-import type { Place } from '../../formats/roster.ts';
+import { largestPlace, type Place } from '../../formats/roster.ts';
 import { type Fields, fields } from './fields.ts';
 import type { Body, Message } from './messages.ts';
 import type { BootId, Incarnation, ShortHash } from './terms.ts';
@@ -24,9 +24,6 @@ export interface SiteTag {
 export type Dropped = 'malformed' | 'unknown' | 'foreign';
 
 type Partial_ = { -readonly [K in keyof Fields]?: Fields[K] | undefined };
-
-/** Largest payload this version writes; an envelope adds 72 bytes. */
-export const largestPayload = 428;
 
 export function encode(message: Message, site: SiteTag): Buffer {
   const writer = new Writer(1024);
@@ -57,7 +54,8 @@ export function decode(bytes: Buffer, site: SiteTag): Message | Dropped {
   const body = readBody(name, reader);
   if (body === undefined || electors === undefined || boot === undefined || sequence === undefined)
     return 'malformed';
-  if (from === undefined || from < 1 || from > 253 || to === undefined || to > 253) return 'malformed';
+  if (from === undefined || from < 1 || from > largestPlace || to === undefined || to > largestPlace)
+    return 'malformed';
   if (incarnation === undefined || generation < 1) return 'malformed';
   const head = { from: from as Place, to: to as Place | 0, site: site.name, electors, boot, sequence };
   return { ...head, incarnation, generation, body };

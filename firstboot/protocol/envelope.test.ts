@@ -2,6 +2,8 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { place } from '../../formats/roster.ts';
+import { scheduleSchema } from '../../lab/simulated/schedule.ts';
+import { siteFor } from '../../lab/simulated/site.ts';
 import { message, tag } from '../../test/formation/packets.ts';
 import { ed25519 } from './ed25519.ts';
 import { Envelopes, largestReceived } from './envelope.ts';
@@ -29,7 +31,8 @@ function siteOfThree(denied = 0): Site {
     class: 0,
     denied: index === denied,
   }));
-  return { members: [undefined, ...members] } as unknown as Site;
+  const site = siteFor(scheduleSchema.parse({ version: 1, devices: 3, schedule: [] }));
+  return { ...site, members: [undefined, ...members] };
 }
 
 const [sample] = fc.sample(message, { numRuns: 1, seed: 3 });

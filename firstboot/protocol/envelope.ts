@@ -14,7 +14,7 @@ import type { PublicKey } from './terms.ts';
 const filterLength = 8;
 const signatureLength = 64;
 /** What this version sends, and what it takes from later ones. Bytes. */
-export const largestSent = 500;
+const largestSent = 500;
 export const largestReceived = 1_400;
 
 export type Refused = Dropped | 'size' | 'filter' | 'stranger' | 'signature';
@@ -42,7 +42,10 @@ export class Envelopes {
   seal(message: Message, key: KeyObject): Buffer {
     const payload = encode(message, this.#tag);
     const signed = Buffer.concat([this.#filterOf(payload), payload]);
-    return Buffer.concat([signed, sign(null, signed, key)]);
+    const bytes = Buffer.concat([signed, sign(null, signed, key)]);
+    if (bytes.length > largestSent)
+      throw new RangeError(`a message of ${bytes.length} bytes: ${message.body.kind}`);
+    return bytes;
   }
 
   /** The message, if it is one of this site, signed by the key that the roster has for its sender. Never throws. */

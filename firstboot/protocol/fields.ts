@@ -1,6 +1,6 @@
 // The fields of a message's body, each with its tag. A tag never changes its meaning; what a reader does not know it
 // skips, and what a field has beyond what is known is left unread: that is how later versions add to both.
-import type { Place } from '../../formats/roster.ts';
+import { largestPlace, type Place } from '../../formats/roster.ts';
 import type { Cluster, Echo, Incarnations } from './messages.ts';
 import { type Phase, phases } from './phases.ts';
 import type {
@@ -76,7 +76,7 @@ function readBallot(reader: Reader): Ballot | undefined {
 
 function readPlace(reader: Reader): Place | undefined {
   const index = reader.uint(1);
-  return index === undefined || index < 1 || index > 253 ? undefined : (index as Place);
+  return index === undefined || index < 1 || index > largestPlace ? undefined : (index as Place);
 }
 
 function writeIdentity(writer: Writer, { cluster, ca, founder }: Identity): void {

@@ -1,6 +1,7 @@
 // Who founds, and when. Rank decides among those who answer; time decides when nobody does.
 import type { Place } from '../../formats/roster.ts';
-import { alive, canFound } from './discovery.ts';
+import { alive } from './discovery.ts';
+import { canFound } from './hello.ts';
 import { proposeSoon } from './proposer.ts';
 import { outranks } from './site.ts';
 import type { Peer, State } from './state.ts';

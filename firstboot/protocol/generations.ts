@@ -12,12 +12,7 @@ import { companySilent, fetchLasts, lossCounts, lostAfter, serverSilent } from '
 import type { Turn } from './turn.ts';
 
 /** A proof counts only for the generation whose certificate it comes with. */
-export function proofHolds(
-  site: Site,
-  signatures: Signatures,
-  certificate: Certificate,
-  proof: Proof,
-): boolean {
+function proofHolds(site: Site, signatures: Signatures, certificate: Certificate, proof: Proof): boolean {
   const { generation, value } = certificate;
   const signedBy = (cause: Loss['cause'], { place, incarnation, signature }: Signed): boolean => {
     const statement = lossStatement(cause, site, generation, value.cluster, place, incarnation);
@@ -29,7 +24,7 @@ export function proofHolds(
   return proof.signers.every((signer) => signedBy('silent', signer));
 }
 
-export function dossierHolds(site: Site, signatures: Signatures, dossier: Dossier): boolean {
+function dossierHolds(site: Site, signatures: Signatures, dossier: Dossier): boolean {
   const { generation, past, decided } = dossier;
   if (past.length !== generation - 1) return false;
   if (past.length > 0 && site.policy.kind !== 'first-online') return false;

@@ -188,7 +188,7 @@ interface Answer {
  * A quorum among the answers whose members know each other by the incarnations they answered with, or undefined.
  * With at most seven electors the sets are few; the answers are tried without those that fit worst.
  */
-export function agreeing<T extends Answer>(
+function agreeing<T extends Answer>(
   slots: readonly number[],
   answers: readonly T[],
   quorum: number,

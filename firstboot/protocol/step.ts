@@ -1,9 +1,10 @@
 // The protocol as one function: a state and an event give the next state and what is to be done.
 import { answerAccept, answerPrepare } from './acceptor.ts';
-import { askIfServerless, hear, sayHello } from './discovery.ts';
+import { hear } from './discovery.ts';
 import type { Effect, Event, Start } from './events.ts';
 import { considerElection, considerFounding, onIdentity } from './founding.ts';
 import { followIfAhead, onDossier, onLoss, watchForLoss } from './generations.ts';
+import { askIfServerless, sayHello } from './hello.ts';
 import {
   considerJoining,
   considerLeaving,

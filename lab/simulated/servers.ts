@@ -30,28 +30,10 @@ import {
   registerNode,
 } from '../standin/model.ts';
 import { Random } from './random.ts';
+import type { Device, Reconciler } from './reconciler.ts';
 
 const tick = 5_000;
 const day = 24 * 3600_000;
-
-interface Device {
-  readonly index: number;
-  readonly name: string;
-  powered: boolean;
-  changedAt: number;
-  /** As the API has it: a dead node is noticed after 40 s. */
-  ready: boolean;
-  readyChangedAt: number;
-  learnerSince: number | undefined;
-  reconciler: Reconciler;
-}
-
-interface Reconciler {
-  watchingSince: number;
-  journalSeen: { version: number; at: number };
-  /** Decided on what it saw then; carried out when it wakes. */
-  pending: { decision: Decision; at: number } | undefined;
-}
 
 export interface ServersResult {
   readonly violations: readonly string[];

@@ -142,7 +142,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     rule: 'a server founds again',
-    file: 'discovery.ts',
+    file: 'hello.ts',
     from: '    !record.wasServer &&\n',
     to: '',
   },
@@ -154,7 +154,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     rule: 'anybody founds in a designated site',
-    file: 'discovery.ts',
+    file: 'hello.ts',
     from: "if (site.policy.kind === 'designated' && site.policy.place !== place) return false;",
     to: '',
   },
