@@ -8,7 +8,7 @@ import { lossStatement, type Signatures, verifyBy } from './signatures.ts';
 import type { Site } from './site.ts';
 import type { State } from './state.ts';
 import type { Certificate, Dossier, Past, Proof, Signed } from './terms.ts';
-import { companySilent, fetchLasts, lossCounts, lostAfter, serverSilent } from './timings.ts';
+import { companySilent, fetchLasts, helloEvery, lossCounts, lostAfter, serverSilent } from './timings.ts';
 import type { Turn } from './turn.ts';
 
 /** A proof counts only for the generation whose certificate it comes with. */
@@ -62,7 +62,8 @@ export function followIfAhead(turn: Turn, message: Message): void {
       body.kind === 'hello' &&
       !decidedThere)
   ) {
-    turn.helloWithin(500);
+    // Not more often than it helps: a thief could make it the pace of the site.
+    if (now - state.lastHello > helloEvery) turn.helloWithin(500);
   }
   if (!ahead || state.diskFailed || (state.fetching !== undefined && now < state.fetching.until)) return;
   state.fetching = { from, until: now + fetchLasts };

@@ -1,5 +1,5 @@
 // Proof that the simulator can fail: each mutant weakens one rule of the protocol, in the source, and must be caught
-// within the normal seeds. What seeds reach too rarely (an amnesiac's rules) recovery.test.ts holds message by message. Run by `npm run mutants -- [NAME-PART]`; the last line is JSON.
+// within the normal seeds; what seeds reach too rarely (the rules of amnesia) recovery.test.ts holds. Run by `npm run mutants -- [NAME-PART]`; the last line is JSON.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
