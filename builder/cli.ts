@@ -5,14 +5,18 @@ import { runCommandLine } from './commands/frame.ts';
 import { verbs } from './commands/verbs.ts';
 import { version } from './installation.ts';
 
-/** How long an interrupted verb has to tidy up. Milliseconds. */
-const patience = 10_000;
+/** How long an interrupted verb has to tidy up: long enough for a package manager to end. Milliseconds. */
+const patience = 60_000;
 
+const leave = () => {
+  process.stderr.write('interrupted before everything was tidied up\n');
+  process.exit(exitCode.interrupted);
+};
 const interruption = new AbortController();
 const interrupt = () => {
-  if (interruption.signal.aborted) process.exit(exitCode.interrupted);
+  if (interruption.signal.aborted) leave();
   interruption.abort();
-  setTimeout(() => process.exit(exitCode.interrupted), patience).unref();
+  setTimeout(leave, patience).unref();
 };
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);

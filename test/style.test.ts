@@ -33,7 +33,7 @@ const pure = [
   'builder/disk/',
 ];
 const impure =
-  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|\bsetTimeout\b|\bsetInterval\b|\brandomBytes\b|\brandomUUID\b/;
+  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|\bsetTimeout\b|\bsetInterval\b|\brandomBytes\b|\brandomUUID\b|\bgetRandomValues\b|\bhrtime\b/;
 
 const files = rooms
   .flatMap((room) =>
@@ -53,7 +53,7 @@ interface Import {
 
 const imports: Import[] = [...sources].flatMap(([file, source]) => {
   const statements = source.matchAll(/(?:^|\n)(?:import|export)\s([^;'"]*?)\bfrom\s+['"](\.[^'"]+)['"]/g);
-  const dynamic = source.matchAll(/\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g);
+  const dynamic = source.matchAll(/(?:\bimport\(\s*|\brequire\(\s*|^import\s+)['"](\.[^'"]+)['"]/gm);
   const target = (path: string): string => relative(root, join(root, dirname(file), path));
   // A worker thread is named by its place: by a URL, or by the file name it has when bundled.
   const workers = source.matchAll(/new URL\(\s*['"](\.[^'"]+\.ts)['"]/g);

@@ -141,8 +141,14 @@ export async function readLock(file: string): Promise<Lock | undefined> {
 /** Writes a lock beside and renames it. */
 export async function writeLock(file: string, lock: Lock): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, renderLock(lock));
-  await rename(temporary, file);
+  try {
+    await writeFile(temporary, renderLock(lock));
+    await rename(temporary, file);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const fix = 'copy the profile to a folder of yours; the lock belongs beside it';
+    throw new Failure('io', { what: 'the lock file cannot be written', where: file, why, fix }, error);
+  }
 }
 
 /** The set of a lock for a suite and architecture. */

@@ -1,9 +1,9 @@
 // The folder that a build's files leave by. Files appear by renames, what they replace is only what an earlier build of
 // edgekiln put there, and a record beside them tells which build they are of.
-import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
+import { partialName, sweepPartials } from './partial.ts';
 import { areWhole, type FileStates, statesIn } from './whole.ts';
 
 interface BuildRecord {
@@ -36,9 +36,9 @@ export class OutputFolder {
 
   /** Lets `make` fill a folder beside and then puts its files in place; files of an earlier build that are not made any more go. */
   async keep(key: string, make: (folder: string) => Promise<void>): Promise<string> {
-    const partial = join(this.folder, `.${process.pid}-${randomBytes(4).toString('hex')}.partial`);
-    await this.#sweep();
-    await mkdir(partial, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    const partial = join(this.folder, partialName());
+    await sweepPartials(this.folder);
+    await mkdir(partial, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       throw new Failure(
         'io',
         {
@@ -57,7 +57,11 @@ export class OutputFolder {
       for (const seal of seals) await rm(join(this.folder, seal), { force: true });
       await rm(join(this.folder, this.#recordName), { force: true });
       const files = await statesIn(partial);
-      for (const name of Object.keys(files)) await rename(join(partial, name), join(this.folder, name));
+      // Images hold the device's key: they are for their owner only.
+      for (const name of Object.keys(files)) {
+        if (/\.img(\.zip|\.zst)?$/.test(name)) await chmod(join(partial, name), 0o600);
+        await rename(join(partial, name), join(this.folder, name));
+      }
       for (const name of Object.keys(before?.files ?? {})) {
         if (!(name in files)) await rm(join(this.folder, name), { force: true });
       }
@@ -80,15 +84,6 @@ export class OutputFolder {
     }
   }
 
-  /** Removes what interrupted builds left. */
-  async #sweep(): Promise<void> {
-    for (const name of await readdir(this.folder).catch(() => [])) {
-      const maker = /^\.(\d+)-[0-9a-f]{8}\.partial$/.exec(name)?.[1];
-      if (maker === undefined || isRunning(Number(maker))) continue;
-      await rm(join(this.folder, name), { recursive: true, force: true });
-    }
-  }
-
   async #record(): Promise<BuildRecord | undefined> {
     const text = await readFile(join(this.folder, this.#recordName), 'utf8').catch(() => undefined);
     if (text === undefined) return undefined;
@@ -98,16 +93,6 @@ export class OutputFolder {
     } catch {
       return undefined;
     }
-  }
-}
-
-/** Whether a process of this number runs: another build that is still at work. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

@@ -1,9 +1,10 @@
 // The store of stage results: folders named by what they were made of. A result appears by a rename, whole or not at
 // all; what an interrupted build left half-made is thrown away by the next one that makes the same thing.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { partialName, sweepPartials } from './partial.ts';
 import { areWhole, isFileStates, statesIn } from './whole.ts';
 
 /** Names a stage's result: the SHA-256 (hex) of everything that shapes it. */
@@ -65,7 +66,8 @@ export class ResultStore {
   /** Lets `make` fill an empty folder and gives the result's final place. Whoever else made it meanwhile wins. */
   async keep(stage: string, key: string, make: (folder: string) => Promise<void>): Promise<string> {
     const final = this.#path(stage, key);
-    const partial = `${final}.${randomBytes(4).toString('hex')}.partial`;
+    await sweepPartials(this.#folder);
+    const partial = join(this.#folder, partialName());
     await mkdir(partial, { recursive: true });
     try {
       await make(partial);

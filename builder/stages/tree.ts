@@ -46,7 +46,7 @@ export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'agent' | 'k3s' | 
 export const tree: Stage<TreeOptions, TreeInputs> = {
   name: 'tree',
   summary: 'lays overlays, agent, k3s and accounts over the base',
-  version: 2,
+  version: 3,
   schema,
   async run(options, inputs, workshop) {
     const base = openLayers([join(inputs.base, 'base.tar')]);
@@ -150,8 +150,8 @@ function accounts(base: Tree, options: TreeOptions): Entry[] {
       const sudo = `${user.name} ALL=(ALL:ALL) ${user.passwordHash === undefined ? 'NOPASSWD: ' : ''}ALL\n`;
       return [
         folder(home),
-        folder(`${home}/.ssh`),
-        fileEntry(`${home}/.ssh/authorized_keys`, keys, { mode: 0o600, uid, gid, mtime }),
+        // In the slot, not at home: an update may add and revoke keys.
+        fileEntry(`etc/ssh/authorized_keys.d/${user.name}`, keys, { mode: 0o644, mtime }),
         ...(user.sudo
           ? [fileEntry(`etc/sudoers.d/edgekiln-${user.name}`, sudo, { mode: 0o440, mtime })]
           : []),

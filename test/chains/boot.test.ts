@@ -52,10 +52,7 @@ describe('a build', () => {
     );
     rmSync(join(site.folder, 'again'), { recursive: true });
     const changed = join(site.folder, 'changed.yaml');
-    writeFileSync(
-      changed,
-      `${readFileSync(site.profile, 'utf8')}system: {locale: C.UTF-8, timezone: UTC}\npersist: [{path: /srv/till}]\n`,
-    );
+    writeFileSync(changed, `${readFileSync(site.profile, 'utf8')}persist: [{path: /srv/till}]\n`);
     writeFileSync(join(site.folder, 'changed.lock.yaml'), readFileSync(join(site.folder, 'boot.lock.yaml')));
     const { stages } = JSON.parse(site.edgekiln('build', changed, '--output', 'again', '--json').stdout);
     const made = stages.filter((stage: { cached: boolean }) => !stage.cached);

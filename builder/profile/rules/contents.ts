@@ -114,6 +114,10 @@ export const ownUnits: Rule = (look) =>
     return [{ at, what: `${printPath(at)}: ${name} is not for the profile to write`, why }];
   });
 
+/** Paths that come from the slot or the kernel at every boot: never kept as folders. */
+const imageOwned =
+  /^\/(usr|bin|sbin|lib\w*|boot|dev|proc|sys|run|tmp)$|^\/(usr|bin|sbin|lib\w*|boot|dev|proc|sys|run|tmp|etc\/(edgekiln|systemd|ssh|passwd|shadow|group|gshadow))(\/|$)/;
+
 /** What is kept must fit the list of what is kept always; the reader of that list decides. */
 export const kept: Rule = (look) => {
   const before = [...defaultPersist];
@@ -128,6 +132,17 @@ export const kept: Rule = (look) => {
       uid: 0,
       gid: 0,
     } as const;
+    if (line.kind === 'dir' && imageOwned.test(path)) {
+      const why = 'an update would be hidden by what was kept';
+      return [
+        {
+          at,
+          what: `${printPath(at)}: ${path} belongs to the image`,
+          why,
+          fix: 'keep a folder of your own, such as /srv/till',
+        },
+      ];
+    }
     if (before.some((each) => each.path === path && !defaultPersist.includes(each))) return []; // said by onceOnly
     try {
       parsePersist(renderPersist([...before, line]), persistFile);

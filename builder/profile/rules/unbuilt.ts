@@ -15,6 +15,7 @@ const unbuilt: readonly (readonly string[])[] = [
   ['devices', '*', 'taints'],
   ['formation'],
   ['servers'],
+  ['system', 'locale'],
   ['lan'],
   ['network'],
   ['registries'],

@@ -58,8 +58,10 @@ function isTimezone(name: string): boolean {
   if (!/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(name)) return false;
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
   } catch {
     return false;
   }
+  // JavaScript forgives capitals; the file names of zones on a device do not.
+  const alike = Intl.supportedValuesOf('timeZone').find((zone) => zone.toLowerCase() === name.toLowerCase());
+  return alike === undefined ? /^[A-Z]/.test(name) : alike === name;
 }
