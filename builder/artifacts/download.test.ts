@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
@@ -21,7 +22,7 @@ import { Store } from './store.ts';
 
 const content = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7919) >> 3));
 const half = 150_000;
-const quick: Patience = { connect: 500, idle: 300, attempts: 3, pause: 5 };
+const quick: Patience = { connect: 2000, idle: 1000, attempts: 3, pause: 5 };
 
 let folder: string;
 let store: Store;
@@ -57,6 +58,13 @@ function get(what: Wanted, more: Partial<DownloadOptions> = {}): Promise<string>
   return download(what, { store, patience: quick, ...more });
 }
 
+/** Settles when a part of so many bytes is on the disk. */
+async function arrived(bytes: number): Promise<void> {
+  const incoming = await store.incoming();
+  const sizes = () => readdirSync(incoming).map((name) => statSync(join(incoming, name)).size);
+  while (!sizes().includes(bytes)) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
 /** What a download that must fail says, with the mirror's port taken out, and that it left nothing behind. */
 async function refusal(what: Wanted, more: Partial<DownloadOptions> = {}): Promise<string> {
   const error = await get(what, more).then(
@@ -89,7 +97,8 @@ describe('a good mirror', () => {
       if (!first) return serve(content)(request, response);
       first = false;
       response.writeHead(200, { etag: '"1"', 'content-length': content.length });
-      response.write(content.subarray(0, half), () => setTimeout(() => response.destroy(), 20));
+      response.write(content.subarray(0, half));
+      void arrived(half).then(() => response.destroy());
     });
     expect(readFileSync(await get(wanted(cutting))).equals(content)).toBe(true);
     expect(cutting.asked).toEqual([
@@ -157,14 +166,14 @@ describe('a bad mirror', () => {
       (_, response) => response.writeHead(200).end(Buffer.concat([content, content])),
       'it sends more than 300000 bytes',
     ],
-    ['that says nothing', () => {}, "Timeout awaiting 'socket' for 300ms"],
+    ['that says nothing', () => {}, "Timeout awaiting 'socket' for 1000ms"],
     [
       'that stops in the middle',
       (_, response) => {
         response.writeHead(200, { 'content-length': content.length });
         response.write(content.subarray(0, half));
       },
-      "Timeout awaiting 'socket' for 300ms",
+      "Timeout awaiting 'socket' for 1000ms",
     ],
   ];
   test.each(bad)('%s', async (_name, behave, why) => {

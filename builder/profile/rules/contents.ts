@@ -116,7 +116,7 @@ export const ownUnits: Rule = (look) =>
 
 /** Paths that come from the slot or the kernel at every boot: never kept as folders. */
 const imageOwned =
-  /^\/(usr|bin|sbin|lib\w*|boot|dev|proc|sys|run|tmp)$|^\/(usr|bin|sbin|lib\w*|boot|dev|proc|sys|run|tmp|etc\/(edgekiln|systemd|ssh|passwd|shadow|group|gshadow))(\/|$)/;
+  /^\/(usr|bin|sbin|lib\w*|boot|dev|proc|sys|run|tmp|etc\/(edgekiln|systemd|ssh|passwd|shadow|group|gshadow))(\/|$)/;
 
 /** What is kept must fit the list of what is kept always; the reader of that list decides. */
 export const kept: Rule = (look) => {
