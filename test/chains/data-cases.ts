@@ -167,7 +167,7 @@ export const cases: readonly Case[] = [
       disk: 8 * GiB,
       extra: [
         '-blockdev',
-        'driver=null-co,node-name=else,size=64M,read-zeroes=on',
+        'driver=null-co,node-name=else,size=67108864,read-zeroes=on',
         '-device',
         'virtio-blk-pci,drive=else',
       ],
