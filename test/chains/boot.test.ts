@@ -42,6 +42,7 @@ describe('a build', () => {
       ['initrd', true],
       ['slot', true],
       ['disk', true],
+      ['manifest', true],
     ]);
   });
 
@@ -56,7 +57,7 @@ describe('a build', () => {
     writeFileSync(join(site.folder, 'changed.lock.yaml'), readFileSync(join(site.folder, 'boot.lock.yaml')));
     const { stages } = JSON.parse(site.edgekiln('build', changed, '--output', 'again', '--json').stdout);
     const made = stages.filter((stage: { cached: boolean }) => !stage.cached);
-    expect(made.map((stage: { stage: string }) => stage.stage)).toEqual(['tree', 'slot', 'disk']);
+    expect(made.map((stage: { stage: string }) => stage.stage)).toEqual(['tree', 'slot', 'disk', 'manifest']);
     rmSync(join(site.folder, 'again'), { recursive: true });
   });
 });
