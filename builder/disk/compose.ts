@@ -11,6 +11,17 @@ export interface Piece {
   readonly content?: Volume;
 }
 
+/** A partition of a table, of whatever kind, as a piece of its disk. */
+export function partitionPiece(partition: {
+  readonly name: string;
+  readonly start: number;
+  readonly size: number;
+  readonly content?: Volume;
+}): Piece {
+  const { name, start, size, content } = partition;
+  return { name: `partition ${name}`, at: start, size, ...(content === undefined ? {} : { content }) };
+}
+
 /** Puts pieces together. Refuses those that overlap, leave the volume, or are smaller than what is in them. */
 export function compose(size: number, pieces: readonly Piece[]): Volume {
   const sorted = [...pieces].sort((a, b) => a.at - b.at);

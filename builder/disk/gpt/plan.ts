@@ -2,7 +2,7 @@
 //
 // 512-byte sectors, 128 entries, the backup table in the last 33 sectors. All numbers are little endian.
 import { Failure } from '../../../formats/errors.ts';
-import { compose, type Piece } from '../compose.ts';
+import { compose, type Piece, partitionPiece } from '../compose.ts';
 import { crc32 } from '../crc32.ts';
 import type { Volume } from '../volume.ts';
 import { bytesVolume } from '../volumes.ts';
@@ -64,12 +64,7 @@ export function planGpt(options: GptOptions): Volume {
   return compose(size, [
     { name: 'partition table', at: 0, size: head.length, content: bytesVolume(head) },
     ...extra,
-    ...partitions.map(({ name, start, size: room, content }) => ({
-      name: `partition ${name}`,
-      at: start,
-      size: room,
-      ...(content === undefined ? {} : { content }),
-    })),
+    ...partitions.map(partitionPiece),
     { name: 'backup partition table', at: size - tail.length, size: tail.length, content: bytesVolume(tail) },
   ]);
 }

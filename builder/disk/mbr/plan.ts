@@ -2,7 +2,7 @@
 //
 // 512-byte sectors, at most four primary partitions, at most 2 TiB. All numbers are little endian.
 import { Failure } from '../../../formats/errors.ts';
-import { compose, type Piece } from '../compose.ts';
+import { compose, type Piece, partitionPiece } from '../compose.ts';
 import type { Volume } from '../volume.ts';
 import { bytesVolume } from '../volumes.ts';
 
@@ -59,12 +59,7 @@ export function planMbr({ size, diskId, partitions, extra = [] }: MbrOptions): V
   return compose(size, [
     { name: 'partition table', at: 0, size: sectorSize, content: bytesVolume(sector) },
     ...extra,
-    ...partitions.map(({ name, start, size: room, content }) => ({
-      name: `partition ${name}`,
-      at: start,
-      size: room,
-      ...(content === undefined ? {} : { content }),
-    })),
+    ...partitions.map(partitionPiece),
   ]);
 }
 
