@@ -1,7 +1,8 @@
 // A profile as the rest of the builder sees it: complete, with defaults filled in, sizes in bytes, never changed.
+import type { K3sSetting } from '../../formats/agentconfig.ts';
 import type { PersistLine } from '../../formats/persist.ts';
 import type { Output } from './schema/base.ts';
-import type { K3sSetting } from './schema/cluster.ts';
+
 import type { Written } from './schema/profile.ts';
 
 export interface Profile {

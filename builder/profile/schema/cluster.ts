@@ -6,7 +6,6 @@ const setting = z.union(
   [z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number(), z.boolean()]))],
   'text, a number, true, false, or a list of them',
 );
-export type K3sSetting = z.output<typeof setting>;
 
 export const k3s = z
   .strictObject({
