@@ -1,7 +1,7 @@
 // The one module that knows the external programs: their names, packages, lowest versions, and how to run one.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { Failure } from './errors.ts';
 
@@ -95,6 +95,8 @@ export function programOf(name: ProgramName): Program {
   return programs[name];
 }
 
+type RunOptions = Options & { encoding?: 'utf8' };
+
 /**
  * Runs one program to its end. A program that is missing is an environment failure that names the package; one that
  * fails is an environment failure that shows the command so that it can be pasted, and the end of what it said.
@@ -103,18 +105,36 @@ export function programOf(name: ProgramName): Program {
 export async function run(
   name: ProgramName,
   args: readonly string[],
-  options: Options & { encoding?: 'utf8' } = {},
+  options: RunOptions = {},
 ): Promise<{ stdout: string; stderr: string }> {
+  return execute(name, args, options, () => missing([name]));
+}
+
+/** The same for a program that is not this machine's: one that the store brought. `file` is its path. */
+export async function runFile(
+  file: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<{ stdout: string; stderr: string }> {
+  return execute(file, args, options, () => new Failure('io', { what: 'a program is gone', where: file }));
+}
+
+async function execute(
+  file: string,
+  args: readonly string[],
+  { cancelSignal, ...rest }: RunOptions,
+  absent: () => Failure,
+): Promise<{ stdout: string; stderr: string }> {
+  const name = basename(file);
   // A group of its own: what the program started stops with it.
-  const { cancelSignal, ...rest } = options;
-  const child = execa(name, args, { ...rest, reject: false, detached: true });
+  const child = execa(file, args, { ...rest, reject: false, detached: true });
   const cancel = (): void => killGroup(child.pid);
   if (cancelSignal?.aborted) cancel();
   cancelSignal?.addEventListener('abort', cancel, { once: true });
   const result = await child.finally(() => cancelSignal?.removeEventListener('abort', cancel));
   if (cancelSignal?.aborted) throw new Failure('interrupted', { what: `${name} was stopped` }, result);
   if (result.failed) {
-    if (result.code === 'ENOENT') throw missing([name]);
+    if (result.code === 'ENOENT') throw absent();
     throw new Failure(
       'environment',
       {

@@ -17,6 +17,7 @@ import { slot } from '../stages/slot.ts';
 import { tarball } from '../stages/tarball.ts';
 import { tree } from '../stages/tree.ts';
 import { digestOfOverlay } from '../tree/overlay.ts';
+import { readApps, siteApps } from './apps.ts';
 import { k3sProgram, siteImages } from './k3s.ts';
 import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
 import { OutputFolder } from './output.ts';
@@ -122,7 +123,9 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const sources = { profile, architecture: set.architecture, lock: work.lock, store: work.options.store };
   const k3s = await k3sProgram(sources);
   // The gate stands before the long work: what is missing is said at once.
-  const imagesResult = await siteImages(sources, runner);
+  const appsResult = await siteApps(sources, runner);
+  const apps = await readApps(appsResult.path, profile);
+  const imagesResult = await siteImages({ ...sources, apps }, runner);
   const baseResult = await makeBase(set, work);
   const overlay = overlayFolder('agent');
   const treeResult = await runner.run(
@@ -148,6 +151,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
       agent: await fileInput(bundled('edgekiln-node.mjs')),
       k3s: k3s.input,
       images: imagesResult,
+      apps: appsResult,
     },
   );
   const initrdResult = await runner.run(

@@ -1,5 +1,5 @@
 // The k3s of a build, and the container images that go with it.
-import { Failure } from '../../formats/errors.ts';
+import type { SiteApp } from '../../formats/app.ts';
 import type { Architecture } from '../artifacts/debian/apt.ts';
 import { imagesOfSite } from '../artifacts/images/site.ts';
 import { k3sFiles } from '../artifacts/k3s.ts';
@@ -39,14 +39,12 @@ export async function k3sProgram(sources: K3sSources): Promise<{ input: Input; v
 }
 
 /** The archives of container images, cut down to what the site needs; refuses when one is missing. */
-export async function siteImages(sources: K3sSources, runner: Runner): Promise<Input> {
+export async function siteImages(
+  sources: K3sSources & { readonly apps: readonly SiteApp[] },
+  runner: Runner,
+): Promise<Input> {
   const { profile, architecture } = sources;
-  const site = await imagesOfSite(profile, architecture, {
-    ...sources,
-    render: async (app) => {
-      throw new Failure('unsupported', { what: `the chart of app ${app.name} cannot be rendered yet` });
-    },
-  });
+  const site = await imagesOfSite(profile, architecture, sources);
   const options = {
     architecture,
     archives: site.archives.map(({ name }) => name),

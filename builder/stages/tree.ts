@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { agentConfigFile, renderAgentConfig, siteKeyFile } from '../../formats/agentconfig.ts';
+import { appsFolder } from '../../formats/app.ts';
 import { Failure } from '../../formats/errors.ts';
 import { defaultPersist, parsePersist, persistFile, renderPersist } from '../../formats/persist.ts';
 import type { Stage } from '../pipeline/stage.ts';
@@ -41,12 +42,12 @@ const schema = z.strictObject({
 export type TreeOptions = z.output<typeof schema>;
 
 /** The inputs are the base's folder and files of this machine; `tree.tar` in the result goes over the base. */
-export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'agent' | 'k3s' | 'images', string>>;
+export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'agent' | 'k3s' | 'images' | 'apps', string>>;
 
 export const tree: Stage<TreeOptions, TreeInputs> = {
   name: 'tree',
   summary: 'lays overlays, agent, k3s and accounts over the base',
-  version: 3,
+  version: 4,
   schema,
   async run(options, inputs, workshop) {
     const base = openLayers([join(inputs.base, 'base.tar')]);
@@ -91,6 +92,7 @@ async function programs(inputs: TreeInputs, mtime: number): Promise<Entry[]> {
     await storedFile('usr/lib/edgekiln/edgekiln-node.mjs', inputs.agent, 0o644, mtime),
     await storedFile('usr/local/bin/k3s', inputs.k3s, 0o755, mtime),
     ...(await imageArchives(inputs.images, mtime)),
+    ...(await appFiles(inputs.apps, mtime)),
     ...['kubectl', 'crictl', 'ctr'].map((name) => link(`usr/local/bin/${name}`, 'k3s', mtime)),
   ];
 }
@@ -100,6 +102,16 @@ async function imageArchives(folder: string, mtime: number): Promise<Entry[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.tar.zst')).sort();
   return Promise.all(
     names.map((name) => storedFile(`usr/lib/edgekiln/images/${name}`, join(folder, name), 0o644, mtime)),
+  );
+}
+
+/** Manifests may hold secrets: root alone reads them. */
+async function appFiles(folder: string, mtime: number): Promise<Entry[]> {
+  const names = (await readdir(folder))
+    .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+    .sort();
+  return Promise.all(
+    names.map((name) => storedFile(`${appsFolder.slice(1)}/${name}`, join(folder, name), 0o600, mtime)),
   );
 }
 

@@ -3,12 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { indexTar } from '../../tree/tar.ts';
 import { dockerFiles, type FixtureImage, ociFiles, writeTar } from './archive.fixture.ts';
 import { readImageArchive } from './archive.ts';
 import { matchImages } from './gate.ts';
 import { trimArchive } from './trim.ts';
-import { disabledAddons, imagesOfK3s, imagesOfManifest } from './wanted.ts';
+import { disabledAddons, imagesOfK3s, imagesOfObjects } from './wanted.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -128,7 +129,7 @@ describe('what is wanted', () => {
     expect(disabledAddons({ disable: 'coredns' })).toEqual(['coredns']);
   });
 
-  test('of manifests is every container of every pod', () => {
+  test('of objects is every container of every pod', () => {
     const text = `
 apiVersion: apps/v1
 kind: Deployment
@@ -147,7 +148,8 @@ kind: ConfigMap
 data: { image: not/an/image, containers: none }
 ---
 `;
-    expect(imagesOfManifest(text, 'x').map(({ name }) => name)).toEqual([
+    const objects = parseAllDocuments(text).map((document): unknown => document.toJS());
+    expect(imagesOfObjects(objects, 'x').map(({ name }) => name)).toEqual([
       'docker.io/library/busybox:latest',
       `quay.io/x/y@sha256:${'0'.repeat(64)}`,
       'docker.io/shop/data:1',

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { SiteApp } from '../../../formats/app.ts';
 import { parseProfile } from '../../profile/load.ts';
 import type { Profile } from '../../profile/profile.ts';
 import { k3sFiles } from '../k3s.ts';
@@ -46,17 +47,23 @@ apps:
   return parseProfile(Buffer.from(text), join(folder, 'shop.yaml')).profile;
 }
 
-const render = async () => 'spec: { initContainers: [{ image: "ghcr.io/shop/till:1" }] }\n';
+const app = (name: string, kind: string, image: string): SiteApp => ({
+  version: 1,
+  name,
+  namespace: 'default',
+  objects: [{ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { [kind]: [{ image }] } }],
+});
+const apps = [app('web', 'containers', 'shop/web'), app('till', 'initContainers', 'ghcr.io/shop/till:1')];
 
 test('of a release: its list less what is disabled, and the apps', async () => {
   const { wanted, archives } = await imagesOfSite(
     profile(`{ release: ${release}, config: { disable: [servicelb] } }`),
     'amd64',
-    { lock, store, render },
+    { lock, store, apps },
   );
   expect(wanted).toEqual([
     { name: 'docker.io/rancher/mirrored-pause:3.6', by: `k3s ${release}` },
-    { name: 'docker.io/shop/web:latest', by: 'app web (web.yaml)' },
+    { name: 'docker.io/shop/web:latest', by: 'app web' },
     { name: 'ghcr.io/shop/till:1', by: 'app till' },
   ]);
   expect(archives.map(({ name, path }) => [name, path])).toEqual([
@@ -66,14 +73,14 @@ test('of a release: its list less what is disabled, and the apps', async () => {
 });
 
 test('of the stand-in: the apps alone', async () => {
-  const { wanted } = await imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, render });
-  expect(wanted.map(({ by }) => by)).toEqual(['app web (web.yaml)', 'app till']);
+  const { wanted } = await imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, apps });
+  expect(wanted.map(({ by }) => by)).toEqual(['app web', 'app till']);
 });
 
 test('a file that is not there is named', async () => {
   rmSync(join(folder, 'shop', 'web.tar'));
   await expect(
-    imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, render }),
+    imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, apps }),
   ).rejects.toMatchObject({
     kind: 'input',
     problems: [

@@ -1,14 +1,15 @@
 // What a site wants in the way of images, and the archives it brings: read off profile, lock and store.
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import type { SiteApp } from '../../../formats/app.ts';
 import { Failure } from '../../../formats/errors.ts';
-import type { App, Profile } from '../../profile/profile.ts';
+import type { Profile } from '../../profile/profile.ts';
 import type { Architecture } from '../debian/apt.ts';
 import { k3sFiles } from '../k3s.ts';
 import type { Lock, PinnedFile } from '../lock.ts';
 import type { Sha256 } from '../sha256.ts';
 import { digestOf, type Store } from '../store.ts';
-import { disabledAddons, imagesOfK3s, imagesOfManifest, type WantedImage } from './wanted.ts';
+import { disabledAddons, imagesOfK3s, imagesOfObjects, type WantedImage } from './wanted.ts';
 
 /** An archive on this machine, under the name that people know it by. */
 export interface SiteArchive {
@@ -23,26 +24,19 @@ export interface SiteImages {
   readonly archives: readonly SiteArchive[];
 }
 
-/** The images of k3s and of all apps. `render` gives the manifests of an app that is a chart. */
+/** The images of k3s and of all apps; `apps` holds their objects. */
 export async function imagesOfSite(
   profile: Profile,
   architecture: Architecture,
-  from: { readonly lock: Lock; readonly store: Store; render(app: App): Promise<string> },
+  from: { readonly lock: Lock; readonly store: Store; readonly apps: readonly SiteApp[] },
 ): Promise<SiteImages> {
   const k3s = await imagesOfRelease(profile, architecture, from);
   const wanted = [...k3s.wanted];
   const archives = [...k3s.archives];
+  for (const { name, objects } of from.apps) wanted.push(...imagesOfObjects(objects, `app ${name}`));
   for (const app of profile.apps) {
-    if (app.source.kind === 'chart') {
-      wanted.push(...imagesOfManifest(await from.render(app), `app ${app.name}`));
-    } else {
-      for (const path of app.source.paths) {
-        const text = await readLocal(path, `a manifest of app ${app.name}`, (file) => readFile(file, 'utf8'));
-        wanted.push(...imagesOfManifest(text, `app ${app.name} (${basename(path)})`));
-      }
-    }
     for (const path of app.images) {
-      const { sha256 } = await readLocal(path, `an image archive of app ${app.name}`, digestOf);
+      const { sha256 } = await digestLocal(path, `an image archive of app ${app.name}`);
       archives.push({ name: `${basename(path)} of app ${app.name}`, path, sha256 });
     }
   }
@@ -73,8 +67,8 @@ function pinOf(lock: Lock, name: string): PinnedFile {
   return pin;
 }
 
-async function readLocal<T>(path: string, what: string, read: (path: string) => Promise<T>): Promise<T> {
-  return read(path).catch((error: unknown) => {
+async function digestLocal(path: string, what: string): Promise<{ sha256: Sha256 }> {
+  return digestOf(path).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
     throw new Failure('input', { what: `${what} cannot be read`, where: path, why }, error);
   });

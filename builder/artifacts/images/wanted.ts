@@ -1,5 +1,4 @@
 // Which images a site needs: k3s's own, less what the profile switches off, and those of manifests.
-import { parseAllDocuments } from 'yaml';
 import { parseReference, printReference } from './reference.ts';
 
 /** An image, and who asks for it. */
@@ -39,10 +38,10 @@ export function disabledAddons(config: Readonly<Record<string, unknown>>): strin
     .map((word) => word.trim());
 }
 
-/** The images of the containers in Kubernetes manifests, wherever a pod is described in them. */
-export function imagesOfManifest(text: string, by: string): WantedImage[] {
+/** The images of the containers in Kubernetes objects, wherever a pod is described in them. */
+export function imagesOfObjects(objects: readonly unknown[], by: string): WantedImage[] {
   const names = new Set<string>();
-  for (const document of parseAllDocuments(text)) collect(document.toJS(), names);
+  for (const object of objects) collect(object, names);
   return [...names].sort().map((name) => wanted(name, by));
 }
 

@@ -19,7 +19,6 @@ const unbuilt: readonly (readonly string[])[] = [
   ['lan'],
   ['network'],
   ['registries'],
-  ['apps'],
   ['files'],
   ['units'],
   ['limits'],
