@@ -5,7 +5,7 @@ import { Failure } from '../../formats/errors.ts';
 import { type Ending, type Running, start } from '../../formats/programs.ts';
 import { accelerator } from './accelerator.ts';
 import { type Hardware, qemuCommand, type Wiring } from './arguments.ts';
-import { type Console, openConsole } from './console.ts';
+import { type Console, openConsole } from '../keeper/console.ts';
 import type { Disk } from './disk.ts';
 import { findOvmf, findUboot } from './firmware.ts';
 import type { Lost } from './nbd/write-cache.ts';

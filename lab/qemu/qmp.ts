@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { z } from 'zod';
 import { Failure } from '../../formats/errors.ts';
-import { onLines } from './lines.ts';
+import { onLines } from '../keeper/lines.ts';
 
 const messageSchema = z.looseObject({
   QMP: z.unknown().optional(),

@@ -7,7 +7,14 @@ import type { Message } from '../../firstboot/protocol/messages.ts';
 import { freshRecord, type Record } from '../../firstboot/protocol/record.ts';
 import type { State } from '../../firstboot/protocol/state.ts';
 import { start, step } from '../../firstboot/protocol/step.ts';
-import type { BootId, ClusterId, Hash, Identity, Incarnation } from '../../firstboot/protocol/terms.ts';
+import {
+  type BootId,
+  type ClusterId,
+  type Hash,
+  type Identity,
+  type Incarnation,
+  never,
+} from '../../firstboot/protocol/terms.ts';
 import { place } from '../../formats/roster.ts';
 import { scheduleSchema } from './schedule.ts';
 import { sealsOf } from './seals.ts';
@@ -60,7 +67,7 @@ function* nextOf(world: Small): Generator<Small> {
   for (const [index, left] of ballots.entries()) {
     const state = states[index] as State;
     if (left === 0 || state.record.decided !== undefined) continue;
-    const ready = { ...state, proposal: undefined, proposeAt: 0, helloAt: 1e9, watchAt: 1e9 };
+    const ready = { ...state, proposal: undefined, due: { ...state.due, propose: 0, hello: never, watch: never } };
     const now = 60_000;
     const next = { ...world, states: states.with(index, ready), ballots: ballots.with(index, left - 1) };
     yield after(next, index, { kind: 'tick', now, random: 1_000 * (index + 1) + left }, flying);
@@ -151,7 +158,7 @@ function opening(): State[] {
   });
   for (let round = 0; round < 3; round += 1) {
     const hellos = states.map((state, index) => {
-      const waiting = { ...state, helloAt: 0, proposeAt: 1e9 };
+      const waiting = { ...state, due: { ...state.due, hello: 0, propose: never } };
       return step(
         waiting,
         { kind: 'tick', now: round * 1_000, random: 300 + index },
@@ -176,7 +183,7 @@ function opening(): State[] {
   }
   return states.map((state) => ({
     ...state,
-    proposeAt: 1e9,
+    due: { ...state.due, propose: never },
     phase: state.phase === 'listening' ? 'member' : state.phase,
   }));
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Lab, openLab } from '../../lab/qemu/lab.ts';
+import { type Lab, openLab } from '../../lab/keeper/lab.ts';
 import type { Machine } from '../../lab/qemu/machine.ts';
 import { healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
 

@@ -1,6 +1,6 @@
 // States in which data may be found at a boot, each made from a disk that has lived: how, and where the device must end.
 import { expect } from 'vitest';
-import type { Place } from '../../lab/qemu/plan.ts';
+import type { Place } from '../../lab/keeper/plan.ts';
 import type { DamagedDisk } from './damage.ts';
 import type { Shell } from './site.ts';
 

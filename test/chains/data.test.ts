@@ -4,9 +4,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 
-import { type Lab, openLab } from '../../lab/qemu/lab.ts';
+import { type Lab, openLab } from '../../lab/keeper/lab.ts';
 import type { Machine } from '../../lab/qemu/machine.ts';
-import type { Place } from '../../lab/qemu/plan.ts';
+import type { Place } from '../../lab/keeper/plan.ts';
 import { type DamagedDisk, damagedDisk, wrote } from './damage.ts';
 import { cases, type Self } from './data-cases.ts';
 import { healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { BootState } from '../../formats/bootstate.ts';
 import type { Stamp } from '../../formats/stamp.ts';
-import { type Lab, openLab } from '../../lab/qemu/lab.ts';
+import { type Lab, openLab } from '../../lab/keeper/lab.ts';
 import type { Machine } from '../../lab/qemu/machine.ts';
 import {
   contentOf,

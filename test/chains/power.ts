@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Stamp } from '../../formats/stamp.ts';
-import { openLab } from '../../lab/qemu/lab.ts';
+import { openLab } from '../../lab/keeper/lab.ts';
 import type { Machine } from '../../lab/qemu/machine.ts';
 import { type Random, seeded } from '../../lab/switch/random.ts';
 import { contentOf, copySlot, inImage, readState, setArguments, stampOf, writeState } from './medium.ts';

@@ -12,7 +12,7 @@ import {
   type SlotState,
 } from '../../formats/bootstate.ts';
 import type { Stamp } from '../../formats/stamp.ts';
-import { type Lab, openLab } from '../../lab/qemu/lab.ts';
+import { type Lab, openLab } from '../../lab/keeper/lab.ts';
 import type { Machine } from '../../lab/qemu/machine.ts';
 import {
   type Copy,

@@ -1,7 +1,7 @@
 // What `lab up` asks its background process for: a file, so that it can be read when something went wrong.
 import { z } from 'zod';
-import { labBoards } from './arguments.ts';
-import { routers } from './gateway.ts';
+import { labBoards } from '../qemu/arguments.ts';
+import { routers } from '../qemu/gateway.ts';
 
 const placeSchema = z.strictObject({
   /** Names sockets, files and a port of the switch. */

@@ -6,7 +6,7 @@ import net from 'node:net';
 import { z } from 'zod';
 import { errorAsJson, Failure } from '../../formats/errors.ts';
 import { faultSchema } from '../switch/fault.ts';
-import { forwardsSchema } from './gateway.ts';
+import { forwardsSchema } from '../qemu/gateway.ts';
 import type { Lab } from './lab.ts';
 import { onLines } from './lines.ts';
 

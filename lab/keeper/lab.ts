@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSwitch, type Switch } from '../switch/ports.ts';
 import { seeded } from '../switch/random.ts';
-import { macOf } from './arguments.ts';
-import { type Disk, overlayDisk, volatileDisk } from './disk.ts';
-import { type Forwards, type Gateway, openGateway } from './gateway.ts';
-import { type Machine, startMachine } from './machine.ts';
+import { macOf } from '../qemu/arguments.ts';
+import { type Disk, overlayDisk, volatileDisk } from '../qemu/disk.ts';
+import { type Forwards, type Gateway, openGateway } from '../qemu/gateway.ts';
+import { type Machine, startMachine } from '../qemu/machine.ts';
 import type { LabPlan, Place } from './plan.ts';
 
 /**
