@@ -52,6 +52,8 @@ export interface Stamp {
     readonly digest: string;
     readonly mapped: readonly (readonly [start: number, end: number])[];
   };
+  /** The roster file (roster.ts) as of this stamp; a device may have a newer one. Stamps of early images have none. */
+  readonly roster?: string;
 }
 
 /** The 64 KiB region for this stamp, signed. Fails when the payload does not fit. */

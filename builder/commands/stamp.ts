@@ -8,9 +8,10 @@ import { stampOffset } from '../../formats/stamp.ts';
 import { DiskImage } from '../image/open.ts';
 import { Keyring, keysFolder, publicPem } from '../keys/keyring.ts';
 import { planBoards } from '../pipeline/plan.ts';
-import { loadProfile } from '../profile/load.ts';
+import { type LoadedProfile, loadProfile } from '../profile/load.ts';
 import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid } from '../site/identity.ts';
+import { siteRoster } from '../site/roster.ts';
 import type { Verb } from './frame.ts';
 
 export const verb: Verb = {
@@ -25,7 +26,7 @@ export const verb: Verb = {
         act(async (session, file: string, given: { device: string; profile: string; output: string }) => {
           const loaded = await loadProfile(given.profile);
           const image = new DiskImage(file);
-          const stamp = await stampFor(image, given.device, planBoards(loaded), loaded.profile.site.name);
+          const stamp = await stampFor(image, given.device, loaded);
           if (resolve(given.output) === resolve(file)) {
             throw new Failure('input', {
               what: 'the copy would replace the image itself',
@@ -41,12 +42,9 @@ export const verb: Verb = {
 };
 
 /** The stamp of a device for this image; refuses an image of another site or board. */
-async function stampFor(
-  image: DiskImage,
-  device: string,
-  plans: ReturnType<typeof planBoards>,
-  site: string,
-): Promise<Uint8Array> {
+async function stampFor(image: DiskImage, device: string, loaded: LoadedProfile): Promise<Uint8Array> {
+  const plans = planBoards(loaded);
+  const site = loaded.profile.site.name;
   const former = image.secretStamp();
   if (former.site !== site) {
     throw new Failure('input', {
@@ -81,7 +79,8 @@ async function stampFor(
   const { hostname, place, name } = found;
   const { disk, slot } = former;
   const deviceKey = await keyring.deviceKey(name);
-  return deviceStamp({ site, device: name, hostname, place, disk, slot, siteKey: key, deviceKey });
+  const roster = await siteRoster(loaded.profile, keyring);
+  return deviceStamp({ site, device: name, hostname, place, disk, slot, roster, siteKey: key, deviceKey });
 }
 
 const piece = 1024 * 1024;

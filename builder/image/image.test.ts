@@ -65,6 +65,7 @@ async function makeImage(name: string, { files, signedBy = siteKey }: Wanted): P
     place: 1,
     disk: { bootState: [state, state], slots },
     slot: { digest: await hashOf(slot), mapped: slot.mapped.map(({ start, end }) => [start, end] as const) },
+    roster: 'a roster',
     siteKey: signedBy,
     deviceKey,
   });

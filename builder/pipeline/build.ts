@@ -10,6 +10,7 @@ import type { Board } from '../boards/board.ts';
 import { bundled, overlayFolder, version } from '../installation.ts';
 import { Keyring, publicPem } from '../keys/keyring.ts';
 import type { LoadedProfile } from '../profile/load.ts';
+import { siteRoster } from '../site/roster.ts';
 import { base } from '../stages/base.ts';
 import { disk } from '../stages/disk.ts';
 import { initrd } from '../stages/initrd.ts';
@@ -68,12 +69,14 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
   await fetchAll(loaded, lock, options);
   const keyring = new Keyring(profile.site.name, options.keysRoot);
   const { key, made } = await keyring.siteKey();
+  const roster = await siteRoster(profile, keyring);
   const results = options.results ?? join(options.store.root, 'results');
   const runner = new Runner({ ...options, store: results });
   const folder = join(options.output, profile.site.name);
   const images: BuiltImage[] = [];
   const boards: BoardRecord[] = [];
-  const work = { loaded, lock, options, keyring, sitePublicKey: publicPem(key), runner, folder, results };
+  const sitePublicKey = publicPem(key);
+  const work = { loaded, lock, options, keyring, sitePublicKey, roster, runner, folder, results };
   for (const plan of plans) {
     boards.push(await buildBoard(plan, work));
     for (const { name, hostname, place } of plan.devices) {
@@ -103,6 +106,8 @@ interface Work {
   readonly options: BuildOptions;
   readonly keyring: Keyring;
   readonly sitePublicKey: string;
+  /** The roster file. */
+  readonly roster: string;
   readonly runner: Runner;
   readonly folder: string;
   /** Where stage results are kept. */
@@ -190,6 +195,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
       grubPath: board.bootloader.grub.path,
       arguments: board.arguments,
       devices: plan.devices.map(({ name, hostname, place }) => ({ name, hostname, place })),
+      roster: work.roster,
       epoch,
     },
     {

@@ -34,6 +34,8 @@ const schema = z.strictObject({
   grubPath: z.string(),
   arguments: z.string(),
   devices: z.array(z.strictObject({ name: z.string(), hostname: z.string(), place: z.int() })).min(1),
+  /** The site's roster file. */
+  roster: z.string(),
   epoch: z.int(),
 });
 
@@ -50,7 +52,7 @@ const noteSize = 4096;
 export const disk: Stage<DiskOptions, DiskInputs> = {
   name: 'disk',
   summary: 'writes the partitioned image of every device',
-  version: 2,
+  version: 3,
   schema,
   async run(options, inputs, workshop) {
     const slotTree = openSlot(inputs);
@@ -147,7 +149,7 @@ async function stampAll(
   for (const [index, { name, hostname, place }] of options.devices.entries()) {
     const deviceKey = await keyring.deviceKey(name);
     const disk = { bootState, slots: { a, b } };
-    const { site } = options;
+    const { site, roster } = options;
     const stamp = deviceStamp({
       site,
       device: name,
@@ -155,6 +157,7 @@ async function stampAll(
       place,
       disk,
       slot: content,
+      roster,
       siteKey: key,
       deviceKey,
     });
