@@ -46,7 +46,9 @@ export class Rosters {
     const own = site.members[stamp.place];
     if (site.name !== stamp.site) throw new Error(`the roster is of site ${site.name}`);
     if (own?.key !== deviceKey || own.name !== stamp.hostname) {
-      throw new Error(`place ${stamp.place} of the roster is not this device: flash it with an image of today`);
+      throw new Error(
+        `place ${stamp.place} of the roster is not this device: flash it with an image of today`,
+      );
     }
     return rosters;
   }
