@@ -1,7 +1,7 @@
 // What was decided: checked before it is believed, kept for ever.
 import { acceptanceStatement, type Signatures, verifyBy } from './signatures.ts';
 import type { Site } from './site.ts';
-import type { Certificate } from './terms.ts';
+import { type Certificate, never } from './terms.ts';
 import type { Turn } from './turn.ts';
 
 /** A quorum of different electors signed the acceptance of one identity in one ballot. */
@@ -23,7 +23,7 @@ export function learnDecision(turn: Turn, certificate: Certificate): void {
   turn.note('decision: learned');
   turn.write({ decided: certificate });
   state.proposal = undefined;
-  state.proposeAt = Number.POSITIVE_INFINITY;
+  turn.due('propose', never);
   turn.helloWithin(0);
-  state.watchAt = Math.min(state.watchAt, turn.now);
+  turn.dueBy('watch', turn.now);
 }

@@ -34,11 +34,8 @@ function hearAgain(turn: Turn, peer: Peer, message: Message): boolean {
   }
   const seen = ahead > 0 ? (ahead < 32 ? (peer.seen << ahead) | 1 : 1) : peer.seen | (1 << -ahead);
   const sequence = ahead > 0 ? message.sequence : peer.sequence;
-  const heard = { ...peer, sequence, seen, heardAt: turn.now };
-  keep(
-    turn,
-    message.body.kind === 'hello' && ahead > 0 ? withHello(turn, heard, message, message.body) : heard,
-  );
+  const hello = message.body.kind === 'hello' && ahead > 0 ? message.body : undefined;
+  keep(turn, heardNow(peer, turn.now, sequence, seen, hello));
   return true;
 }
 
@@ -48,14 +45,14 @@ function hearStranger(turn: Turn, peer: Peer, message: Message): boolean {
   const { body, boot } = message;
   if (body.kind !== 'hello') return false;
   const former = peer.formerBoots.includes(boot);
-  const answersNewest = answers(body, state.place, state.challenge);
-  if (former && answersNewest && state.challengeAt > peer.provenAt) {
+  const answersNewest = answers(body, state.place, state.challenge.newest);
+  if (former && answersNewest && state.challenge.at > peer.provenAt) {
     // Two boots answer in turns: two boards.
     turn.note('discovery: clone');
     turn.alarm('clone', `place ${peer.place}`);
     return false;
   }
-  if (former || !(answersNewest || answers(body, state.place, state.formerChallenge))) {
+  if (former || !(answersNewest || answers(body, state.place, state.challenge.former))) {
     keep(turn, withStranger(peer, boot, body.challenge));
     if (!state.alarms.includes('clone')) turn.helloWithin(200);
     return false;
@@ -66,36 +63,69 @@ function hearStranger(turn: Turn, peer: Peer, message: Message): boolean {
     boot,
     provenAt: turn.now,
     formerBoots: peer.boot === undefined ? peer.formerBoots : [...peer.formerBoots.slice(-3), peer.boot],
-    sequence: message.sequence,
-    seen: 1,
-    heardAt: turn.now,
     strangers: peer.strangers.filter((stranger) => stranger.boot !== boot),
     canFoundSince: undefined,
     foundingSince: undefined,
   };
-  keep(turn, withHello(turn, proven, message, body));
+  keep(turn, heardNow(proven, turn.now, message.sequence, 1, body));
   return true;
 }
 
-function withHello(turn: Turn, peer: Peer, message: Message, hello: Hello): Peer {
-  const founding = hello.cluster !== undefined && !hello.cluster.ready && hello.cluster.server;
+/** The peer after a message of its proven boot; `news` is its newest hello. Written out for speed, like `draftOf`. */
+function heardNow(
+  peer: Peer,
+  now: Milliseconds,
+  sequence: number,
+  seen: number,
+  news: Hello | undefined,
+): Peer {
+  const { place, boot, provenAt, formerBoots, strangers } = peer;
+  const hello = news ?? peer.hello;
+  const cluster = hello?.cluster;
+  const founding = cluster !== undefined && !cluster.ready && cluster.server;
   return {
-    ...peer,
-    incarnation: message.incarnation,
-    generation: message.generation,
-    challenge: hello.challenge,
-    owed: true,
+    place,
+    boot,
+    provenAt,
+    formerBoots,
+    sequence,
+    seen,
+    heardAt: now,
+    strangers,
+    owed: news !== undefined || peer.owed,
     hello,
-    canFoundSince: hello.canFound ? (peer.canFoundSince ?? turn.now) : undefined,
-    foundingSince: founding ? (peer.foundingSince ?? turn.now) : undefined,
+    canFoundSince: hello?.canFound === true ? (peer.canFoundSince ?? now) : undefined,
+    foundingSince: founding ? (peer.foundingSince ?? now) : undefined,
   };
 }
+
+/** The peer once its challenges were echoed. Written out for speed, like `draftOf`. */
+export function echoed(peer: Peer): Peer {
+  const { place, boot, provenAt, formerBoots, sequence, seen, heardAt } = peer;
+  const { hello, canFoundSince, foundingSince } = peer;
+  return {
+    place,
+    boot,
+    provenAt,
+    formerBoots,
+    sequence,
+    seen,
+    heardAt,
+    strangers: none,
+    owed: false,
+    hello,
+    canFoundSince,
+    foundingSince,
+  };
+}
+
+const none: Peer['strangers'] = [];
 
 /** Our own key speaks from another boot. Only an answer to this boot's newest challenge proves a second board. */
 function ownPlaceSpoke(turn: Turn, message: Message): void {
   const { state } = turn;
   if (message.body.kind !== 'hello') return;
-  if (answers(message.body, state.place, state.challenge)) {
+  if (answers(message.body, state.place, state.challenge.newest)) {
     turn.note('discovery: clone');
     turn.alarm('clone', `place ${state.place}: this one`);
     state.cloned = true;
@@ -131,15 +161,12 @@ function unknownPeer(place: Place): Peer {
     boot: undefined as BootId | undefined,
     provenAt: 0,
     formerBoots: [],
-    incarnation: 0 as Peer['incarnation'],
     sequence: 0,
     seen: 0,
     heardAt: 0,
-    challenge: undefined,
     strangers: [],
     owed: false,
     hello: undefined,
-    generation: 0,
     canFoundSince: undefined,
     foundingSince: undefined,
   };

@@ -17,7 +17,10 @@ const signatureLength = 64;
 const largestSent = 500;
 export const largestReceived = 1_400;
 
-export type Refused = Dropped | 'size' | 'filter' | 'stranger' | 'signature';
+export type Refused = Dropped | 'size' | 'filter' | 'stranger' | 'busy' | 'signature';
+
+/** Leave to check one more signature: what bounds them knows the source and the time. */
+type MayCheck = () => boolean;
 
 /** Seals and opens for one site; counts what it drops by reason, and never grows. */
 export class Envelopes {
@@ -28,6 +31,7 @@ export class Envelopes {
     size: 0,
     filter: 0,
     stranger: 0,
+    busy: 0,
     signature: 0,
   };
   readonly #tag: SiteTag;
@@ -48,15 +52,18 @@ export class Envelopes {
     return bytes;
   }
 
-  /** The message, if it is one of this site, signed by the key that the roster has for its sender. Never throws. */
-  open(bytes: Buffer, site: Site): Message | undefined {
-    const opened = this.#open(bytes, site);
+  /**
+   * The message, if it is one of this site, signed by the key that the roster has for its sender. Never throws.
+   * `mayCheck` is asked last, right before the signature is checked.
+   */
+  open(bytes: Buffer, site: Site, mayCheck: MayCheck = () => true): Message | undefined {
+    const opened = this.#open(bytes, site, mayCheck);
     if (typeof opened !== 'string') return opened;
     this.dropped[opened] += 1;
     return undefined;
   }
 
-  #open(bytes: Buffer, site: Site): Message | Refused {
+  #open(bytes: Buffer, site: Site, mayCheck: MayCheck): Message | Refused {
     const end = bytes.length - signatureLength;
     if (end <= filterLength || bytes.length > largestReceived) return 'size';
     const payload = bytes.subarray(filterLength, end);
@@ -65,6 +72,7 @@ export class Envelopes {
     if (typeof message === 'string') return message;
     const member = site.members[message.from];
     if (member?.key === undefined || member.denied) return 'stranger';
+    if (!mayCheck()) return 'busy';
     const genuine = verify(
       null,
       bytes.subarray(0, end),

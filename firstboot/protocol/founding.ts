@@ -17,7 +17,7 @@ export function considerFounding(turn: Turn): void {
   const company = state.peers.some((peer) => alive(peer, now, peerSilent));
   const settledAt = carrierAt + (company ? settle : settleAlone);
   if (now < settledAt) {
-    state.settleAt = Math.min(state.settleAt, settledAt);
+    turn.dueBy('settle', settledAt);
     return;
   }
   if (state.peers.some((peer) => clusterClaimed(peer, now)) || !ownTurn(turn)) return;

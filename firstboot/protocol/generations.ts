@@ -63,7 +63,7 @@ export function followIfAhead(turn: Turn, message: Message): void {
       !decidedThere)
   ) {
     // Not more often than it helps: a thief could make it the pace of the site.
-    if (now - state.lastHello > helloEvery) turn.helloWithin(500);
+    if (now - state.since.hello > helloEvery) turn.helloWithin(500);
   }
   if (!ahead || state.diskFailed || (state.fetching !== undefined && now < state.fetching.until)) return;
   state.fetching = { from, until: now + fetchLasts };
@@ -100,8 +100,8 @@ function enterGeneration(turn: Turn, generation: number, past: readonly Past[]):
   });
   state.proposal = undefined;
   state.losses = [];
-  state.serverlessSince = now;
-  state.watchAt = Math.min(state.watchAt, now);
+  turn.since('serverless');
+  turn.dueBy('watch', now);
   turn.helloWithin(0);
   proposeSoon(turn);
 }
@@ -114,7 +114,7 @@ function mayCallLost(state: State, now: number): boolean {
   if ((site.slots[place] ?? -1) < 0 || record.amnesiac || state.diskFailed || state.cloned) return false;
   const { cluster } = decided.value;
   if (membership?.identity.cluster === cluster && membership.role !== 'agent') return false;
-  if (now - state.serverlessSince < lostAfter || serverOf(state, cluster, now) !== undefined) return false;
+  if (now - state.since.serverless < lostAfter || serverOf(state, cluster, now) !== undefined) return false;
   if (seen?.cluster !== cluster || seen.shared) return false;
   return !seen.data || site.refound;
 }
@@ -125,7 +125,7 @@ export function watchForLoss(turn: Turn): void {
   const { decided, amnesiac } = state.record;
   if (decided === undefined) return;
   if (!quorumAround(state, now) || serverOf(state, decided.value.cluster, now) !== undefined) {
-    state.serverlessSince = now;
+    turn.since('serverless');
     return;
   }
   if (isGone(state) && !amnesiac) {
@@ -133,7 +133,7 @@ export function watchForLoss(turn: Turn): void {
     return;
   }
   if (mayCallLost(state, now)) sayLoss(turn, 'silent', decided);
-  else if (now - state.serverlessSince >= lostAfter) turn.alarm('founder-lost', decided.value.cluster);
+  else if (now - state.since.serverless >= lostAfter) turn.alarm('founder-lost', decided.value.cluster);
 }
 
 /** This place was the decided cluster's only server and holds nothing of it: re-flashed, or set aside. */
@@ -182,7 +182,7 @@ function collect(
   const signed: Signed = { place, incarnation, signature };
   if (cause === 'gone') {
     // A board is not flashed within three beacons: one that says so earlier may be a second one.
-    const silent = now - state.serverlessSince >= serverSilent;
+    const silent = now - state.since.serverless >= serverSilent;
     if (silent && place === decided.value.founder) open(turn, decided, { kind: 'gone', signer: signed });
     return;
   }

@@ -1,9 +1,9 @@
 // What a device says of itself, to whom it echoes, and how often it speaks.
 import type { Place } from '../../formats/roster.ts';
-import { alive, serverOf } from './discovery.ts';
+import { alive, echoed, serverOf } from './discovery.ts';
 import type { Hello } from './messages.ts';
 import type { Peer, State } from './state.ts';
-import type { Challenge, ClusterId, Milliseconds } from './terms.ts';
+import { type Challenge, type ClusterId, type Milliseconds, never } from './terms.ts';
 import {
   askEvery,
   beaconEvery,
@@ -24,14 +24,12 @@ const mostEchoes = 32;
 /** Says hello: what this device is, and the challenges that wait for an echo. */
 export function sayHello(turn: Turn): void {
   const { state, now } = turn;
-  state.helloAt = now + turn.around(helloPause(state, now));
+  turn.due('hello', now + turn.around(helloPause(state, now)));
   if (state.durable === undefined) return; // what was never on disk is never said
-  if (now - state.challengeAt >= challengeLasts) {
-    state.formerChallenge = state.challenge;
-    state.challenge = turn.random as Challenge;
-    state.challengeAt = now;
-  }
-  state.lastHello = now;
+  const { newest, at } = state.challenge;
+  if (now - at >= challengeLasts)
+    state.challenge = { newest: turn.random as Challenge, at: now, former: newest };
+  turn.since('hello');
   turn.say(0, helloOf(turn));
 }
 
@@ -58,7 +56,7 @@ function helloOf(turn: Turn): Hello {
     epoch: site.epoch,
     roster: site.hash.slice(0, 16) as Hello['roster'],
     vector: record.vector,
-    challenge: state.challenge,
+    challenge: state.challenge.newest,
     echoes: takeEchoes(turn),
   };
 }
@@ -77,9 +75,9 @@ function takeEchoes(turn: Turn): Hello['echoes'] {
       break;
     }
     for (const { challenge } of peer.strangers) echoes.push({ place: peer.place, challenge });
-    if (peer.challenge !== undefined) echoes.push({ place: peer.place, challenge: peer.challenge });
+    if (peer.hello !== undefined) echoes.push({ place: peer.place, challenge: peer.hello.challenge });
     peers ??= state.peers.slice();
-    peers[peer.place] = { ...peer, strangers: [], owed: false };
+    peers[peer.place] = echoed(peer);
   }
   if (peers !== undefined) state.peers = peers;
   return echoes;
@@ -124,20 +122,18 @@ function goneCluster(state: State): ClusterId | undefined {
 export function askIfServerless(turn: Turn): void {
   const { state, now } = turn;
   const { membership } = state.record;
-  if (state.helloAt !== Number.POSITIVE_INFINITY || membership === undefined) return;
+  if (state.due.hello !== never || membership === undefined) return;
   if (serverOf(state, membership.identity.cluster, now) === undefined) turn.helloWithin(1_000);
 }
 
 function helloPause(state: State, now: Milliseconds): Milliseconds {
   const { membership } = state.record;
-  const age = now - state.phaseSince;
+  const age = now - state.since.phase;
   if (membership?.role === 'founder' || membership?.role === 'server') {
     return age < beaconSlowlyAfter ? beaconEvery : beaconSlowly;
   }
   if (membership?.ready === true) {
-    return serverOf(state, membership.identity.cluster, now) === undefined
-      ? askEvery
-      : Number.POSITIVE_INFINITY;
+    return serverOf(state, membership.identity.cluster, now) === undefined ? askEvery : never;
   }
   const crowd = Math.max(
     1,

@@ -47,7 +47,7 @@ export function onK3sReady(turn: Turn, cluster: ClusterId): void {
   if (state.phase === 'founding') turn.enter('ready');
   else if (state.phase === 'joining') turn.enter('joined');
   else return;
-  state.aloneSince = turn.now;
+  turn.since('alone');
   turn.helloWithin(0);
   proposeSoon(turn);
 }
@@ -89,7 +89,7 @@ export function rememberCluster(turn: Turn, hello: Hello): void {
   const { membership, decided, seen } = record;
   if (membership?.identity.cluster === id) {
     if (cluster.server) {
-      state.aloneSince = turn.now;
+      turn.since('alone');
       if (membership.role === 'agent') {
         state.census = { servers: cluster.servers, members: cluster.members, data: cluster.data };
       }
@@ -113,7 +113,7 @@ export function onGone(turn: Turn, message: Message, hello: Hello): void {
     return;
   if (message.from !== membership.identity.founder || membership.shared) return;
   if (
-    turn.now - state.aloneSince < serverSilent &&
+    turn.now - state.since.alone < serverSilent &&
     hello.gone !== hello.cluster?.identity.cluster &&
     !retiredBy(hello)
   )
@@ -168,13 +168,13 @@ function considerGivingUp(turn: Turn, membership: Membership): void {
   const decided = state.record.decided?.value.cluster;
   const wrong = decided !== undefined && decided !== membership.identity.cluster;
   if (server !== undefined && !wrong) {
-    if (now >= state.joinAgainAt) {
-      state.joinAgainAt = now + joinLasts;
+    if (now - state.since.join >= joinLasts) {
+      turn.since('join');
       turn.act({ kind: 'join', identity: membership.identity, by: server.place });
     }
     return;
   }
-  if (!wrong && now - state.phaseSince < joinLasts) return;
+  if (!wrong && now - state.since.phase < joinLasts) return;
   turn.act({ kind: 'stopK3s' });
   turn.write({ membership: undefined });
   turn.enter('joinGivenUp');
@@ -192,7 +192,7 @@ function considerLeavingAsAgent(turn: Turn, membership: Membership): void {
     leave(turn);
     return;
   }
-  if (membership.shared || now - state.aloneSince < lostAfter) return;
+  if (membership.shared || now - state.since.alone < lostAfter) return;
   turn.note('membership: undecided and alone');
   leave(turn);
 }

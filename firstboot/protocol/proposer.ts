@@ -13,6 +13,7 @@ import {
   compareBallots,
   type Identity,
   type Incarnation,
+  never,
 } from './terms.ts';
 import {
   ballotDefer,
@@ -40,7 +41,7 @@ export function propose(turn: Turn): void {
   const value = ownValue(state);
   if (value === undefined) {
     state.proposal = undefined;
-    state.proposeAt = Number.POSITIVE_INFINITY;
+    turn.due('propose', never);
     return;
   }
   if (state.proposal !== undefined && now < state.proposal.until) {
@@ -51,8 +52,8 @@ export function propose(turn: Turn): void {
     pause(turn);
     return;
   }
-  if (betterClusterHeard(state, now) && now - state.phaseSince < ballotDefer) {
-    state.proposeAt = state.phaseSince + ballotDefer;
+  if (betterClusterHeard(state, now) && now - state.since.phase < ballotDefer) {
+    turn.due('propose', state.since.phase + ballotDefer);
     return;
   }
   begin(turn, value);
@@ -63,7 +64,7 @@ export function proposeSoon(turn: Turn): void {
   const { state, now } = turn;
   if (state.proposal !== undefined || ownValue(state) === undefined) return;
   state.failedBallots = 0;
-  state.proposeAt = Math.min(state.proposeAt, now + (turn.random % 300));
+  turn.dueBy('propose', now + (turn.random % 300));
 }
 
 function begin(turn: Turn, value: Identity): void {
@@ -88,7 +89,7 @@ function begin(turn: Turn, value: Identity): void {
 /** Says where the ballot stands to everybody, and to oneself: an elector that proposes is an acceptor like others. */
 function askAgain(turn: Turn, { ballot, challenge, stage, value, promisers }: Proposal): void {
   const { state } = turn;
-  state.proposeAt = turn.now + ballotRepeat;
+  turn.due('propose', turn.now + ballotRepeat);
   const oneself = { from: state.place, incarnation: state.record.incarnation };
   if (stage === 'preparing') {
     const prepare: Prepare = { kind: 'prepare', ballot, challenge };
@@ -111,7 +112,7 @@ function pause(turn: Turn): void {
   const most = Math.min(ballotPause * 2 ** state.failedBallots, ballotPauseMost);
   state.proposal = undefined;
   state.failedBallots += 1;
-  state.proposeAt = now + ballotPause / 2 + most * ((turn.random % 1024) / 1024);
+  turn.due('propose', now + ballotPause / 2 + most * ((turn.random % 1024) / 1024));
 }
 
 export function onPromise(turn: Turn, message: Voter, body: Promised): void {

@@ -28,7 +28,7 @@ function amnesiac(): State {
   const record = freshRecord(site, 0, own);
   const from = { now: 0, random: 5, site, place: place(1), boot: 1 as BootId, incarnation: own, record };
   let state = start({ ...from, store: undefined, capable: true }, sealsOf(1)).state;
-  for (const index of [2, 3, 4, 5]) state = hear(state, index, hello(state.challenge)).state;
+  for (const index of [2, 3, 4, 5]) state = hear(state, index, hello(state.challenge.newest)).state;
   expect(state.record.amnesiac).toBe(true);
   return step(state, { kind: 'tick', now: 30, random: 77 }, sealsOf(1)).state;
 }

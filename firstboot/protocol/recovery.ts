@@ -7,7 +7,14 @@ import { learnIncarnations } from './acceptor.ts';
 import type { Message, Recovered } from './messages.ts';
 import { recoveryQuorum } from './site.ts';
 import type { Recovery } from './state.ts';
-import { type Accepted, type Ballot, type Challenge, compareBallots, type Incarnation } from './terms.ts';
+import {
+  type Accepted,
+  type Ballot,
+  type Challenge,
+  compareBallots,
+  type Incarnation,
+  never,
+} from './terms.ts';
 import { recoverEvery, recoveryOverdue } from './timings.ts';
 import type { Turn } from './turn.ts';
 
@@ -43,21 +50,21 @@ function noticeAmnesia(turn: Turn, known: Incarnation): void {
   turn.note('amnesia: noticed');
   turn.write({ amnesiac: true, recoveredFrom: [...record.recoveredFrom, known] });
   state.proposal = undefined;
-  state.recoverAt = turn.now;
+  turn.due('recover', turn.now);
 }
 
 /** Called when `recoverAt` is due. */
 export function askToRecover(turn: Turn): void {
   const { state } = turn;
   if (!state.record.amnesiac) {
-    state.recoverAt = Number.POSITIVE_INFINITY;
+    turn.due('recover', never);
     state.recovery = undefined;
     return;
   }
   state.recovery ??= { since: turn.now, challenge: turn.random as Challenge, answers: [] };
   if (turn.now - state.recovery.since >= recoveryOverdue)
     turn.alarm('memory-lost', 'too few others remember');
-  state.recoverAt = turn.now + turn.around(recoverEvery);
+  turn.due('recover', turn.now + turn.around(recoverEvery));
   turn.say(0, { kind: 'recover', challenge: state.recovery.challenge });
 }
 
@@ -103,7 +110,7 @@ export function onRecovered(turn: Turn, message: Message, body: Recovered): void
   turn.note('amnesia: recovered');
   turn.write({ amnesiac: false, promised, accepted, round: Math.max(record.round, promised?.round ?? 0) });
   state.recovery = undefined;
-  state.recoverAt = Number.POSITIVE_INFINITY;
+  turn.due('recover', never);
 }
 
 function highest(

@@ -4,11 +4,9 @@ import { startAgain, withoutMembership } from './membership.ts';
 import { freshRecord } from './record.ts';
 import type { Signatures } from './signatures.ts';
 import type { State } from './state.ts';
-import type { Challenge } from './terms.ts';
+import { type Challenge, never } from './terms.ts';
 import { watchEvery } from './timings.ts';
 import { Turn } from './turn.ts';
-
-const never = Number.POSITIVE_INFINITY;
 
 export function begin(event: Start, signatures: Signatures): Turn {
   const { site, place, now, random } = event;
@@ -25,12 +23,9 @@ export function begin(event: Start, signatures: Signatures): Turn {
     diskFailed: false,
     store: event.store,
     phase: 'listening',
-    phaseSince: now,
     carrierAt: undefined,
     sequence: 0,
-    challenge: random as Challenge,
-    challengeAt: now,
-    formerChallenge: random as Challenge,
+    challenge: { newest: random as Challenge, at: now, former: random as Challenge },
     peers: site.members.map(() => undefined),
     alarms: [],
     cloned: false,
@@ -39,18 +34,17 @@ export function begin(event: Start, signatures: Signatures): Turn {
     failedBallots: 0,
     recovery: undefined,
     losses: [],
-    serverlessSince: now,
-    aloneSince: now,
-    joinAgainAt: now,
     fetching: undefined,
-    helloAt: now + (random % 200),
-    lastHello: Number.NEGATIVE_INFINITY,
     echoFrom: 0,
-    settleAt: never,
-    proposeAt: now,
-    watchAt: now + watchEvery,
-    recoverAt: record.amnesiac ? now : never,
-    diskRetryAt: never,
+    since: { phase: now, hello: -never, join: -never, serverless: now, alone: now },
+    due: {
+      hello: now + (random % 200),
+      settle: never,
+      propose: now,
+      watch: now + watchEvery,
+      recover: record.amnesiac ? now : never,
+      disk: never,
+    },
   };
   const turn = new Turn(state, now, random, signatures);
   if (fresh) turn.write({});
@@ -63,9 +57,9 @@ export function begin(event: Start, signatures: Signatures): Turn {
  * was set aside just before its end was written down.
  */
 export function resume(turn: Turn): void {
-  const { state, now } = turn;
+  const { state } = turn;
   const { membership } = state.record;
-  state.phaseSince = now;
+  turn.since('phase');
   state.phase = 'listening';
   if (membership === undefined) return;
   const { role, ready, identity } = membership;

@@ -25,19 +25,16 @@ export interface Peer {
   readonly provenAt: Milliseconds;
   /** Boots that were proven before this one, latest last. */
   readonly formerBoots: readonly BootId[];
-  readonly incarnation: Incarnation;
   /** Highest sequence of the boot, and which of the 32 before it were seen (bit 0: the highest itself). */
   readonly sequence: number;
   readonly seen: number;
   readonly heardAt: Milliseconds;
-  /** Challenge to echo to the proven boot, and those of boots that are not proven. */
-  readonly challenge: Challenge | undefined;
+  /** Boots that are not proven, and what they ask this one to echo. */
   readonly strangers: readonly { readonly boot: BootId; readonly challenge: Challenge }[];
   /** It waits for an echo. */
   readonly owed: boolean;
-  /** The proven boot's last hello, its generation, and when it first said that it could found. */
+  /** The proven boot's last hello, and since when it says that it could found. */
   readonly hello: Hello | undefined;
-  readonly generation: number;
   readonly canFoundSince: Milliseconds | undefined;
   /** Since when it says that it founds, without a break. */
   readonly foundingSince: Milliseconds | undefined;
@@ -77,6 +74,37 @@ export interface Recovery {
   }[];
 }
 
+/** What this boot asks others to echo; the one before still counts. */
+interface OwnChallenge {
+  readonly newest: Challenge;
+  readonly at: Milliseconds;
+  readonly former: Challenge;
+}
+
+/** When what lasts began. */
+export interface Since {
+  readonly phase: Milliseconds;
+  /** The last hello was said. */
+  readonly hello: Milliseconds;
+  /** The last time it asked to join. */
+  readonly join: Milliseconds;
+  /** No server of the decided cluster was heard, while a quorum of electors was. */
+  readonly serverless: Milliseconds;
+  /** No server of its own cluster was heard. */
+  readonly alone: Milliseconds;
+}
+
+/** When each timer is due; `never` where it is not set. */
+export interface Timers {
+  readonly hello: Milliseconds;
+  readonly settle: Milliseconds;
+  readonly propose: Milliseconds;
+  readonly watch: Milliseconds;
+  readonly recover: Milliseconds;
+  readonly disk: Milliseconds;
+}
+
+/** Times are grouped, so that a step that changes none of them copies none: numbers are the dear part of a copy. */
 export interface State {
   readonly site: Site;
   readonly place: Place;
@@ -92,12 +120,9 @@ export interface State {
   /** The cluster whose k3s store is on the disk. */
   readonly store: ClusterId | undefined;
   readonly phase: Phase;
-  readonly phaseSince: Milliseconds;
   readonly carrierAt: Milliseconds | undefined;
   readonly sequence: number;
-  readonly challenge: Challenge;
-  readonly challengeAt: Milliseconds;
-  readonly formerChallenge: Challenge;
+  readonly challenge: OwnChallenge;
   /** By place. */
   readonly peers: readonly (Peer | undefined)[];
   readonly alarms: readonly Alarm[];
@@ -115,33 +140,47 @@ export interface State {
     readonly cluster: string;
     readonly at: Milliseconds;
   }[];
-  /** Since when no server was heard, while a quorum of electors was. */
-  readonly serverlessSince: Milliseconds;
-  /** Since when no server of its own cluster was heard. */
-  readonly aloneSince: Milliseconds;
-  readonly joinAgainAt: Milliseconds;
   readonly fetching: { readonly from: Place; readonly until: Milliseconds } | undefined;
-
-  /** When each timer is due; Infinity where it is not set. */
-  readonly helloAt: Milliseconds;
-  readonly lastHello: Milliseconds;
   /** Place whose echo comes first in the next hello. */
   readonly echoFrom: number;
-  readonly settleAt: Milliseconds;
-  readonly proposeAt: Milliseconds;
-  readonly watchAt: Milliseconds;
-  readonly recoverAt: Milliseconds;
-  readonly diskRetryAt: Milliseconds;
+  readonly since: Since;
+  readonly due: Timers;
+}
+
+export type Draft<T> = { -readonly [K in keyof T]: T[K] };
+
+/** A copy of the first level. Written out: the engine makes it ten times faster than a spread, and a step begins with it. */
+export function draftOf(state: State): Draft<State> {
+  return {
+    site: state.site,
+    place: state.place,
+    boot: state.boot,
+    capable: state.capable,
+    record: state.record,
+    asked: state.asked,
+    durable: state.durable,
+    diskFailed: state.diskFailed,
+    store: state.store,
+    phase: state.phase,
+    carrierAt: state.carrierAt,
+    sequence: state.sequence,
+    challenge: state.challenge,
+    peers: state.peers,
+    alarms: state.alarms,
+    cloned: state.cloned,
+    census: state.census,
+    proposal: state.proposal,
+    failedBallots: state.failedBallots,
+    recovery: state.recovery,
+    losses: state.losses,
+    fetching: state.fetching,
+    echoFrom: state.echoFrom,
+    since: state.since,
+    due: state.due,
+  };
 }
 
 /** When the device next needs a `tick` if nothing else happens. */
-export function wakeAt(state: State): Milliseconds {
-  return Math.min(
-    state.helloAt,
-    state.settleAt,
-    state.proposeAt,
-    state.watchAt,
-    state.recoverAt,
-    state.diskRetryAt,
-  );
+export function wakeAt({ due }: State): Milliseconds {
+  return Math.min(due.hello, due.settle, due.propose, due.watch, due.recover, due.disk);
 }

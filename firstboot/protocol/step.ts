@@ -24,6 +24,7 @@ import type { Signatures } from './signatures.ts';
 import { begin } from './start.ts';
 import type { State } from './state.ts';
 import { diskFailed, persisted, retryDisk } from './storage.ts';
+import { never } from './terms.ts';
 import { watchEvery } from './timings.ts';
 import { Turn } from './turn.ts';
 
@@ -137,20 +138,20 @@ function onResolve(turn: Turn): void {
 /** All that is due by now. */
 function onTime(turn: Turn): void {
   const { state, now } = turn;
-  if (now >= state.diskRetryAt) retryDisk(turn);
-  if (now >= state.watchAt) {
-    state.watchAt = now + watchEvery;
+  if (now >= state.due.disk) retryDisk(turn);
+  if (now >= state.due.watch) {
+    turn.due('watch', now + watchEvery);
     watchForLoss(turn);
     considerLeaving(turn);
     askIfServerless(turn);
   }
-  if (now >= state.settleAt) state.settleAt = Number.POSITIVE_INFINITY;
+  if (now >= state.due.settle) turn.due('settle', never);
   if (state.phase === 'listening') {
     considerJoining(turn);
     if (state.phase === 'listening') considerFounding(turn);
   }
   if (state.phase === 'proposing') considerElection(turn);
-  if (now >= state.recoverAt) askToRecover(turn);
-  if (now >= state.proposeAt) propose(turn);
-  if (now >= state.helloAt) sayHello(turn);
+  if (now >= state.due.recover) askToRecover(turn);
+  if (now >= state.due.propose) propose(turn);
+  if (now >= state.due.hello) sayHello(turn);
 }

@@ -2,6 +2,7 @@
 import { proposeSoon } from './proposer.ts';
 import type { Record } from './record.ts';
 import { resume } from './start.ts';
+import { never } from './terms.ts';
 import { diskRetry } from './timings.ts';
 import type { Turn } from './turn.ts';
 
@@ -11,11 +12,11 @@ export function persisted(turn: Turn, record: Record): void {
   if (!state.diskFailed) return;
   turn.note('disk: works again');
   state.diskFailed = false;
-  state.diskRetryAt = Number.POSITIVE_INFINITY;
+  turn.due('disk', never);
   // It may have been mute, and so unanswered: it looks around again before it believes to be alone.
   if (state.carrierAt !== undefined) state.carrierAt = turn.now;
   turn.helloWithin(0);
-  if (record.amnesiac) state.recoverAt = turn.now;
+  if (record.amnesiac) turn.due('recover', turn.now);
   proposeSoon(turn);
 }
 
@@ -25,7 +26,7 @@ export function diskFailed(turn: Turn): void {
   turn.note('disk: failed');
   turn.alarm('disk', 'the record could not be written');
   state.diskFailed = true;
-  state.diskRetryAt = turn.now + diskRetry;
+  turn.due('disk', turn.now + diskRetry);
   state.proposal = undefined;
   state.recovery = undefined;
   if (state.durable !== undefined) state.record = state.durable;
@@ -34,6 +35,6 @@ export function diskFailed(turn: Turn): void {
 }
 
 export function retryDisk(turn: Turn): void {
-  turn.state.diskRetryAt = turn.now + diskRetry;
+  turn.due('disk', turn.now + diskRetry);
   turn.effects.push({ kind: 'persist', record: turn.state.record });
 }

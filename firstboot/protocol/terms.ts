@@ -7,6 +7,7 @@ type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 
 /** Milliseconds of the device's own monotonic clock since its agent started. Never wall time. */
 export type Milliseconds = number;
+export const never: Milliseconds = Number.POSITIVE_INFINITY;
 /** 48 random bits, drawn at every start of the agent. */
 export type BootId = Branded<number, 'BootId'>;
 /** 48 random bits, drawn when the device's record is first made: a device that lost its memory has another. */

@@ -5,11 +5,9 @@ import type { Body } from './messages.ts';
 import { type Transition, type TransitionName, transitions } from './phases.ts';
 import type { Record } from './record.ts';
 import type { Signatures } from './signatures.ts';
-import type { State } from './state.ts';
+import { type Draft, draftOf, type Since, type State, type Timers } from './state.ts';
 import type { Milliseconds } from './terms.ts';
 import { helloAtMostEvery } from './timings.ts';
-
-type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
 export class Turn {
   readonly state: Draft<State>;
@@ -21,7 +19,7 @@ export class Turn {
   #wrote = false;
 
   constructor(state: State, now: Milliseconds, random: number, signatures: Signatures) {
-    this.state = { ...state };
+    this.state = draftOf(state);
     this.now = now;
     this.random = random;
     this.signatures = signatures;
@@ -86,15 +84,39 @@ export class Turn {
       throw new Error(`${name} leads from ${transition.from}, not from ${this.state.phase}`);
     }
     this.state.phase = transition.to;
-    this.state.phaseSince = this.now;
+    this.since('phase');
     this.effects.push({ kind: 'entered', transition: name });
+  }
+
+  /** Sets a timer. */
+  due(timer: keyof Timers, at: Milliseconds): void {
+    const { hello, settle, propose, watch, recover, disk } = this.state.due;
+    const due: Draft<Timers> = { hello, settle, propose, watch, recover, disk };
+    due[timer] = at;
+    this.state.due = due;
+  }
+
+  /** Sets a timer unless it is due before. */
+  dueBy(timer: keyof Timers, at: Milliseconds): void {
+    if (at < this.state.due[timer]) this.due(timer, at);
+  }
+
+  /** From now on. */
+  since(what: keyof Since): void {
+    const { phase, hello, join, serverless, alone } = this.state.since;
+    const since: Draft<Since> = { phase, hello, join, serverless, alone };
+    since[what] = this.now;
+    this.state.since = since;
   }
 
   /** Says hello as soon as `within`, at random, but not more often than is polite. */
   helloWithin(within: Milliseconds): void {
     const { state } = this;
-    const at = Math.max(this.now + within * ((this.random % 512) / 512), state.lastHello + helloAtMostEvery);
-    if (at < state.helloAt) state.helloAt = at;
+    const at = Math.max(
+      this.now + within * ((this.random % 512) / 512),
+      state.since.hello + helloAtMostEvery,
+    );
+    this.dueBy('hello', at);
   }
 
   end(): { readonly state: State; readonly effects: readonly Effect[] } {

@@ -67,7 +67,11 @@ function* nextOf(world: Small): Generator<Small> {
   for (const [index, left] of ballots.entries()) {
     const state = states[index] as State;
     if (left === 0 || state.record.decided !== undefined) continue;
-    const ready = { ...state, proposal: undefined, due: { ...state.due, propose: 0, hello: never, watch: never } };
+    const ready = {
+      ...state,
+      proposal: undefined,
+      due: { ...state.due, propose: 0, hello: never, watch: never },
+    };
     const now = 60_000;
     const next = { ...world, states: states.with(index, ready), ballots: ballots.with(index, left - 1) };
     yield after(next, index, { kind: 'tick', now, random: 1_000 * (index + 1) + left }, flying);

@@ -112,7 +112,7 @@ function befall(world: World, fault: Fault): void {
       return;
     case 'replay':
       world.recording = true;
-      if (fault.on) replay(world, 0);
+      if (fault.on && !world.replaying) replay(world, 0, 400);
       return;
     case 'resolve':
       board?.feed({ kind: 'resolve' });
@@ -124,16 +124,17 @@ function boardsAt(world: World, places: readonly number[]): number[] {
   return world.boards.filter((board) => places.includes(board.place)).map((board) => board.index);
 }
 
-/** A stranger says again what was said, in the order in which it was said, for ever. */
-function replay(world: World, at: number): void {
+/** A stranger says again what was said, in the order in which it was said, for ever; the first time fast. */
+function replay(world: World, at: number, pace: number): void {
+  world.replaying = true;
   const message = world.tape[at];
   if (message !== undefined) {
     for (const board of world.boards) {
       if (board.powered) world.at(world.now + 1, () => board.receive(message));
     }
   }
-  const next = at + 1 >= world.tape.length ? 0 : at + 1;
-  world.at(world.now + 400, () => replay(world, next));
+  const end = at + 1 >= world.tape.length;
+  world.at(world.now + pace, () => replay(world, end ? 0 : at + 1, end ? 2_000 : pace));
 }
 
 /**

@@ -45,6 +45,7 @@ export class World {
   /** What a stranger on the LAN has heard, and whether it is replayed. */
   readonly tape: Message[] = [];
   recording = false;
+  replaying = false;
   /** See `Result.foundedAfter`. */
   foundedAfter: number | undefined;
   foundedAt = Number.POSITIVE_INFINITY;

@@ -149,8 +149,8 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'a ballot that failed is not tried again',
     file: 'proposer.ts',
-    from: 'state.proposeAt = now + ballotPause / 2',
-    to: 'state.proposeAt = 1e15',
+    from: "turn.due('propose', now + ballotPause / 2",
+    to: "turn.due('propose', 1e15",
   },
   {
     rule: 'a disk that works again is not believed',
