@@ -83,7 +83,9 @@ test('lock, list, fetch, import, gc', async () => {
   process.env['EDGEKILN_STORE'] = join(folder, 'second');
   const brought = await type('import', profile, join(folder, 'store'));
   expect(brought.out).toBe(`${count} taken, 0 still missing`);
-  expect((await type('gc', profile, '--dry-run')).out).toBe('0 files, 0 MiB would be removed');
+  expect((await type('gc', profile, '--dry-run')).out).toBe(
+    'artifacts: 0 files, 0 MiB would be removed\nresults of stages: 0 files, 0 MiB would be removed',
+  );
 });
 
 test('a mirror that is gone ends with 5, an unknown board with 2, and nothing is written', async () => {

@@ -1,11 +1,14 @@
 // edgekiln artifacts lock|fetch|list|import|gc
+import { InvalidArgumentError } from 'commander';
 import { Failure } from '../../formats/errors.ts';
-import { collectGarbage } from '../artifacts/gc.ts';
+import { type Collected, collectGarbage } from '../artifacts/gc.ts';
 import { importFolder, type Named } from '../artifacts/import.ts';
 import { type Lock, lockFileOf, readLock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild, makeLock, namedBy } from '../artifacts/locking.ts';
 import { Store } from '../artifacts/store.ts';
 import { planBoards } from '../pipeline/plan.ts';
+import { resultsFolder } from '../pipeline/results.ts';
+import { collectUnused } from '../pipeline/unused.ts';
 import { type LoadedProfile, loadProfile } from '../profile/load.ts';
 import type { Verb } from './frame.ts';
 
@@ -84,17 +87,25 @@ export const verb: Verb = {
       );
     command
       .command('gc <profile...>')
-      .description('remove from the store what the locks of these profiles do not name')
+      .description(
+        'remove what the locks of these profiles do not name, and what builds made and have not used for long',
+      )
       .option('--dry-run', 'only say how much it would be')
+      .option('--unused <days>', 'for how many days no build has used a result of a stage', days, 30)
       .action(
-        act(async (_session, files: string[], given: { dryRun?: boolean }) => {
+        act(async (_session, files: string[], given: { dryRun?: boolean; unused: number }) => {
           const keep = new Set<Named['sha256']>();
           for (const file of files) for (const { sha256 } of await locked(file)) keep.add(sha256);
           const dry = given.dryRun === true;
-          const gone = await collectGarbage(new Store(), keep, { dry });
+          const store = new Store();
+          const gone = await collectGarbage(store, keep, { dry });
+          const before = Date.now() - given.unused * 24 * 60 * 60 * 1000;
+          const unused = await collectUnused(resultsFolder(store), { before, dry });
+          const text = (what: string, { files, bytes }: Collected) =>
+            `${what}: ${files} files, ${mebibytes(bytes)} ${dry ? 'would be removed' : 'removed'}`;
           return {
-            text: `${gone.files} files, ${mebibytes(gone.bytes)} ${dry ? 'would be removed' : 'removed'}`,
-            data: { version: 1, dryRun: dry, ...gone },
+            text: `${text('artifacts', gone)}\n${text('results of stages', unused)}`,
+            data: { version: 1, dryRun: dry, ...gone, results: unused },
           };
         }),
       );
@@ -129,6 +140,11 @@ function countsOf(lock: Lock): { packages: number; files: number; bytes: number 
 function shortList(names: readonly string[]): string {
   const more = names.length - 5;
   return `${names.slice(0, 5).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
+}
+
+function days(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of days.');
+  return Number(text);
 }
 
 function mebibytes(bytes: number): string {

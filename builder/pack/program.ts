@@ -4,7 +4,7 @@
 export const program = `
 'use strict';
 const { parentPort } = require('node:worker_threads');
-const { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, utimesSync, writeFileSync } = require('node:fs');
 const { createHash } = require('node:crypto');
 const { dirname } = require('node:path');
 const { constants, deflateRawSync } = require('node:zlib');
@@ -45,7 +45,10 @@ const jobs = {
     const name = sha256(plain).toString('hex');
     const path = folder + '/' + name.slice(0, 2) + '/' + name;
     let bytes = kept(path);
-    if (bytes === undefined) {
+    if (bytes !== undefined) {
+      const now = new Date(); // what is used is not cleared away
+      try { utimesSync(path, now, now); } catch { /* another's, or gone meanwhile */ }
+    } else {
       const deflated = deflateRawSync(plain, { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: length + 65536 });
       bytes = Buffer.alloc(36 + deflated.length);
       deflated.copy(bytes, 36);

@@ -23,7 +23,9 @@ import { k3sProgram, siteImages } from './k3s.ts';
 import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
 import { OutputFolder } from './output.ts';
 import { type BoardPlan, planBoards } from './plan.ts';
+import { resultsFolder } from './results.ts';
 import { type Input, type Reporter, Runner, type StageRecord } from './runner.ts';
+import { chunksFolder } from './unused.ts';
 
 export interface BuildOptions {
   readonly store: Store;
@@ -70,7 +72,7 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
   const keyring = new Keyring(profile.site.name, options.keysRoot);
   const { key, made } = await keyring.siteKey();
   const roster = await siteRoster(profile, keyring);
-  const results = options.results ?? join(options.store.root, 'results');
+  const results = options.results ?? resultsFolder(options.store);
   const runner = new Runner({ ...options, store: results });
   const folder = join(options.output, profile.site.name);
   const images: BuiltImage[] = [];
@@ -208,7 +210,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     },
     leaves ? new OutputFolder(work.folder, outputPart(board.name, 'image')) : undefined,
   );
-  const chunks = join(work.results, 'chunks');
+  const chunks = join(work.results, chunksFolder);
   await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
   return { plan, slot: slotResult.path, stages: runner.records.slice(before) };
 }

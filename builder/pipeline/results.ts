@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Store } from '../artifacts/store.ts';
 import { partialName, sweepPartials } from './partial.ts';
 import { areWhole, isFileStates, statesIn } from './whole.ts';
 
@@ -29,6 +30,11 @@ export function canonicalJson(value: unknown): string {
     if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
+}
+
+/** Where the results of stages are, beside the artifacts. */
+export function resultsFolder({ root }: Store): string {
+  return join(root, 'results');
 }
 
 /** Name of a result's folder in the store. */
