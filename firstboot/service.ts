@@ -125,7 +125,8 @@ export class Service {
       record.slot,
     );
     const network = this.#interfaces.some(({ carrier }) => carrier);
-    await this.#slots.look({ healthy: this.status().healthy, network, now: uptime() });
+    const data = dataIsUsable(record.data.state);
+    await this.#slots.look({ healthy: this.status().healthy, network, data, now: uptime() });
   }
 
   async #openPage(): Promise<void> {

@@ -125,11 +125,26 @@ export function confirmed(state: BootState, running: SlotName): BootState {
   return { ...state, seq: successor(state.seq), [running]: 'good', left: goodAttempts };
 }
 
-/** Slot B (or A) has been filled with a verified copy or a new version, and shall be tried at the next boot or not. */
+/** Slot B (or A) holds a verified copy or a new version, and shall be tried at the next boot or not. */
 export function filled(state: BootState, slot: SlotName, as: 'good' | 'trial'): BootState {
   const seq = successor(state.seq);
   if (as === 'good') return { ...state, seq, [slot]: 'good' };
   return { ...state, seq, [slot]: 'trial', primary: slot, left: trialAttempts };
+}
+
+/**
+ * The slot on trial that runs proved nothing, good or bad: the other one boots next. Kept as a trial it can be tried
+ * again (`filled`); not kept it is bad.
+ */
+export function postponed(state: BootState, running: SlotName, keep: boolean): BootState {
+  const seq = successor(state.seq);
+  return {
+    ...state,
+    seq,
+    primary: otherSlot(running),
+    [running]: keep ? 'trial' : 'bad',
+    left: goodAttempts,
+  };
 }
 
 /** The slot is about to be overwritten: it must not be chosen until it is whole again. Never the primary one. */

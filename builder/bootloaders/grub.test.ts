@@ -116,17 +116,17 @@ describe('the boot script', () => {
     expect(runScript([{ copies: [undefined, undefined] }])).toEqual(['a;b;stop']);
   });
 
-  it('counts an attempt in the other copy when one cannot be written', () => {
-    const trial: BootState = { seq: 3, primary: 'b', a: 'good', b: 'trial', left: 3 };
-    expect(runScript([{ copies: [trial, undefined], broken: '1' }])).toEqual([
-      'save 1 4bgt24;save 0 4bgt24;b on trial;a;stop',
-    ]);
+  it('never writes the only whole copy: a good slot is booted uncounted where the other copy cannot be written', () => {
+    const good: BootState = { seq: 3, primary: 'a', a: 'good', b: 'good', left: 4 };
+    expect(runScript([{ copies: [good, undefined], broken: '1' }])).toEqual(['save 1 4agg34;a;b;stop']);
+    expect(runScript([{ copies: [undefined, good], broken: '0' }])).toEqual(['save 0 4agg34;a;b;stop']);
   });
 
   it('does not boot a trial slot whose attempt it cannot count', () => {
     const trial: BootState = { seq: 3, primary: 'b', a: 'good', b: 'trial', left: 3 };
-    expect(runScript([{ copies: [trial, undefined], broken: '01' }])).toEqual([
-      'save 1 4bgt24;save 0 4bgt24;a;stop',
+    expect(runScript([{ copies: [trial, undefined], broken: '1' }])).toEqual(['save 1 4bgt24;a;stop']);
+    expect(runScript([{ copies: [{ ...trial, a: 'bad' }, undefined], broken: '1' }])).toEqual([
+      'save 1 4bbt24;b on trial;stop',
     ]);
   });
 

@@ -47,13 +47,13 @@ function read_copy {
   fi
 }
 
-# Counts this attempt: the older copy is overwritten; where it cannot be, the newer one is. "saved" says if either was.
+# Counts this attempt in the older copy. save_env refuses one that is garbage: then "saved" is no, and the copy in force
+# stays as it is: written in place, it would be torn by a power cut with no other left. The initrd mends the garbage.
 function save_state {
   successor "$seq"
   set seq="$next"; set seq2="$next"
   set saved=yes
   if save_env -f "($root)/EFI/edgekiln/s$overwrite.env" ${fields}; then true
-  elif save_env -f "($root)/EFI/edgekiln/s$current.env" ${fields}; then true
   else set saved=no; fi
 }
 
@@ -82,10 +82,10 @@ if [ -f "($root)/${localFile}" ]; then load_env -f "($root)/${localFile}" local_
 read_copy 0
 set whole0="$whole"; set seq0="$seq"
 read_copy 1
-set current=1; set overwrite=0
+set overwrite=0
 if [ "$whole0" = "yes" ]; then
   successor "$seq0"
-  if [ "$whole" = "no" -o "$seq" != "$next" ]; then set current=0; set overwrite=1; read_copy 0; fi
+  if [ "$whole" = "no" -o "$seq" != "$next" ]; then set overwrite=1; read_copy 0; fi
 fi
 
 if [ "$whole" = "no" ]; then

@@ -21,6 +21,8 @@ export function pathsUnder(root: string) {
     hostName: at('/proc/sys/kernel/hostname'),
     /** Written when the running slot is confirmed; the deadman looks for it. */
     confirmed: at('/run/edgekiln/confirmed'),
+    /** How often the slot on trial was put off. */
+    putOff: at('/var/lib/edgekiln/slot-put-off'),
     commandLine: at('/proc/cmdline'),
     dropCaches: at('/proc/sys/vm/drop_caches'),
     hosts: at('/etc/hosts'),

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { type BootState, chooseSlot, flashedState } from '../../formats/bootstate.ts';
 import { nextSlotStep, type SlotFacts } from './decide.ts';
 import { anyState } from './disk.fixture.ts';
+import { patient } from './settings.ts';
 
 const facts: SlotFacts = {
   state: { ...flashedState, left: 8 },
@@ -10,7 +11,10 @@ const facts: SlotFacts = {
   now: 100,
   healthySince: 20,
   networkSeen: true,
-  fillAfter: 120,
+  data: true,
+  formed: undefined,
+  putOff: 0,
+  settings: patient,
   filling: 'not begun',
 };
 const trialB: BootState = { seq: 4, primary: 'b', a: 'good', b: 'trial', left: 2 };
@@ -32,6 +36,42 @@ test.each<[string, Partial<SlotFacts>, object]>([
     { kind: 'wait', why: 'no network was seen since the boot' },
   ],
   [
+    'without one for ten minutes the other slot is next, and the trial stays one',
+    { state: trialB, running: 'b', networkSeen: false, now: 600 },
+    { kind: 'put off', putOff: 1, state: { primary: 'a', a: 'good', b: 'trial', left: 9, seq: 5 } },
+  ],
+  [
+    'the third time it is bad',
+    { state: trialB, running: 'b', networkSeen: false, now: 600, putOff: 2 },
+    { kind: 'put off', putOff: 3, state: { primary: 'a', a: 'good', b: 'bad', left: 9 } },
+  ],
+  [
+    'not for a slot that is not good',
+    { state: { ...trialB, a: 'bad' }, running: 'b', networkSeen: false, now: 600 },
+    { kind: 'wait', why: 'no network was seen since the boot' },
+  ],
+  [
+    'and only once a boot',
+    { state: { ...trialB, primary: 'a', left: 9 }, running: 'b', networkSeen: false, now: 900 },
+    { kind: 'wait', why: 'the other slot boots next' },
+  ],
+  [
+    'a network that comes then is too late for this boot',
+    { state: { ...trialB, primary: 'a', left: 9 }, running: 'b', now: 700 },
+    { kind: 'rest' },
+  ],
+  [
+    'the other slot has it tried again when there is a network',
+    { state: { ...trialB, primary: 'a', left: 9 } },
+    { kind: 'try again', state: { primary: 'b', a: 'good', b: 'trial', left: 3, seq: 5 } },
+  ],
+  [
+    'not where nobody could count how often',
+    { state: { ...trialB, primary: 'a', left: 9 }, data: false },
+    { kind: 'rest' },
+  ],
+  ['and not before', { state: { ...trialB, primary: 'a', left: 9 }, networkSeen: false }, { kind: 'rest' }],
+  [
     'a lost state is written anew',
     { state: undefined },
     { kind: 'confirm', state: { primary: 'a', a: 'good', b: 'bad' } },
@@ -42,7 +82,23 @@ test.each<[string, Partial<SlotFacts>, object]>([
     { kind: 'wait', why: 'the other slot is filled later' },
   ],
   ['confirmed: the empty slot now', { state: flashedState, now: 130 }, { kind: 'fill' }],
-  ['or as soon as a trial wishes', { state: flashedState, fillAfter: 60 }, { kind: 'fill' }],
+  [
+    'or as soon as a trial wishes',
+    { state: flashedState, settings: { ...patient, fillAfter: 60 } },
+    { kind: 'fill' },
+  ],
+  ['after the cluster has formed', { state: flashedState, now: 130, formed: true }, { kind: 'fill' }],
+  [
+    'not before it has',
+    { state: flashedState, now: 1799, formed: false },
+    { kind: 'wait', why: 'the other slot is filled later' },
+  ],
+  ['but a device that stays alone too', { state: flashedState, now: 1800, formed: false }, { kind: 'fill' }],
+  [
+    'never without data',
+    { state: flashedState, now: 9999, formed: true, data: false },
+    { kind: 'wait', why: 'data is not in use' },
+  ],
   ['filling goes on', { state: flashedState, filling: 'running' }, { kind: 'wait' }],
   [
     'a verified copy is good',

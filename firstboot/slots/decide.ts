@@ -5,8 +5,10 @@ import {
   filled,
   goodAttempts,
   otherSlot,
+  postponed,
   type SlotName,
 } from '../../formats/bootstate.ts';
+import type { SlotSettings } from './settings.ts';
 
 /** What the decision is made of; times are seconds since the kernel started. */
 export interface SlotFacts {
@@ -19,8 +21,13 @@ export interface SlotFacts {
   readonly healthySince: number | undefined;
   /** A link was seen on some LAN interface since the boot. */
   readonly networkSeen: boolean;
-  /** The other slot is not filled before, in seconds since the kernel started. */
-  readonly fillAfter: number;
+  /** Data is this flash's own and can be written. */
+  readonly data: boolean;
+  /** Whether this device's cluster has formed; undefined where nobody knows. */
+  readonly formed: boolean | undefined;
+  /** How often the slot on trial was put off because it saw no network. */
+  readonly putOff: number;
+  readonly settings: SlotSettings;
   /** What came of filling the other slot on this boot. */
   readonly filling: 'not begun' | 'running' | 'verified' | 'failed';
 }
@@ -30,6 +37,10 @@ export type SlotStep =
   | { readonly kind: 'wait'; readonly why: string }
   /** Write this state: the running slot is confirmed. */
   | { readonly kind: 'confirm'; readonly state: BootState }
+  /** Write this state, and remember how often: the slot on trial that runs saw no network, the other one boots next. */
+  | { readonly kind: 'put off'; readonly state: BootState; readonly putOff: number }
+  /** Write this state: a trial that was put off is tried at the next boot. */
+  | { readonly kind: 'try again'; readonly state: BootState }
   /** Copy the running slot over the other one. */
   | { readonly kind: 'fill' }
   /** Write this state: the other slot holds a verified copy. */
@@ -37,29 +48,53 @@ export type SlotStep =
   /** All is well. */
   | { readonly kind: 'rest' };
 
-/** An agent that falls over again and again must not confirm its slot in between. */
-const healthyFor = { trial: 60, good: 5 } as const;
+/** An agent that falls over again and again must not confirm its slot in between; seconds. */
+const goodHealthyFor = 5;
+/** A trial that never sees a network where the other slot does is bad in the end. */
+const mostPutOff = 3;
 
-/** The next step. A trial slot is confirmed only when a network was seen: without one nobody could mend it. */
+/**
+ * The next step. A trial slot is confirmed only when a network was seen: without one nobody could mend it. That it saw
+ * none may be the site's fault, so it is put off, not bad: the other slot runs until there is a network again.
+ */
 export function nextSlotStep(facts: SlotFacts): SlotStep {
-  const { running, now, healthySince, filling } = facts;
+  const { running, now, healthySince, settings } = facts;
   const state = facts.state ?? lostState(running);
   const healthy = healthySince === undefined ? 0 : now - healthySince;
   const trial = state[running] === 'trial';
-  if (healthySince === undefined || healthy < healthyFor[trial ? 'trial' : 'good']) {
+  if (healthySince === undefined || healthy < (trial ? settings.trialHealthyFor : goodHealthyFor)) {
     return { kind: 'wait', why: 'the agent is not healthy for long enough' };
   }
-  if (trial && !facts.networkSeen) return { kind: 'wait', why: 'no network was seen since the boot' };
+  if (trial && !facts.networkSeen) return withoutNetwork(facts, state);
   const next = confirmed(state, running);
   if (facts.state === undefined || next !== state) return { kind: 'confirm', state: next };
+  if (state[running] !== 'good') return { kind: 'rest' };
 
   const other = otherSlot(running);
-  if (running !== 'a' || state[running] !== 'good' || state[other] !== 'bad') return { kind: 'rest' };
+  // Without data nobody counts how often.
+  if (state[other] === 'trial' && state.primary === running && facts.networkSeen && facts.data) {
+    return { kind: 'try again', state: filled(state, other, 'trial') };
+  }
+  return running === 'a' && state.b === 'bad' ? fillStep(facts, state) : { kind: 'rest' };
+}
+
+function withoutNetwork({ running, now, putOff, settings }: SlotFacts, state: BootState): SlotStep {
+  if (state.primary !== running) return { kind: 'wait', why: 'the other slot boots next' };
+  if (now < settings.networkWithin || state[otherSlot(running)] !== 'good') {
+    return { kind: 'wait', why: 'no network was seen since the boot' };
+  }
+  const count = putOff + 1;
+  return { kind: 'put off', state: postponed(state, running, count < mostPutOff), putOff: count };
+}
+
+/** Slot B is filled when the cluster has formed, or seems never to. A device without its data has other worries. */
+function fillStep({ now, data, formed, filling, settings }: SlotFacts, state: BootState): SlotStep {
   switch (filling) {
     case 'verified':
-      return { kind: 'filled', state: filled(state, other, 'good') };
+      return { kind: 'filled', state: filled(state, 'b', 'good') };
     case 'not begun':
-      if (now >= facts.fillAfter) return { kind: 'fill' };
+      if (!data) return { kind: 'wait', why: 'data is not in use' };
+      if (now >= (formed === false ? settings.fillAloneAfter : settings.fillAfter)) return { kind: 'fill' };
       return { kind: 'wait', why: 'the other slot is filled later' };
     case 'running':
       return { kind: 'wait', why: 'the other slot is being filled' };

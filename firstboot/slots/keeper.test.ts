@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { flashedState } from '../../formats/bootstate.ts';
+import { type BootState, flashedState } from '../../formats/bootstate.ts';
 import { pathsUnder } from '../boot/paths.ts';
 import { stamp } from '../device.fixture.ts';
 import { device } from './disk.fixture.ts';
@@ -14,7 +15,7 @@ test('the keeper confirms, fills and says so, on a disk', async () => {
   const seen: object[] = [];
   // The filling takes its time, more of it on a busy machine.
   for (let now = 200; now < 2000 && keeper.view().state?.b !== 'good'; now += 5) {
-    await keeper.look({ healthy: true, network: true, now });
+    await keeper.look({ healthy: true, network: true, data: true, now });
     const { state } = keeper.view();
     if (state !== undefined && seen.at(-1) !== state) seen.push(state);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -26,4 +27,34 @@ test('the keeper confirms, fills and says so, on a disk', async () => {
   ]);
   expect(await readFile(paths.confirmed, 'utf8')).toBe('');
   expect(await readFile(paths.dropCaches, 'utf8')).toBe('1');
+});
+
+test('a trial without a network is put off twice, tried again where there is one, and then bad', async () => {
+  const trial: BootState = { seq: 4, primary: 'b', a: 'good', b: 'trial', left: 2 };
+  const { root, path } = await device(trial);
+  const paths = pathsUnder(root);
+  await mkdir(dirname(paths.putOff), { recursive: true });
+  const seen: unknown[] = [];
+  const boot = async (running: 'a' | 'b', network: boolean) => {
+    const keeper = await SlotKeeper.open(paths, path, stamp, running);
+    for (const now of [400, 500, 700, 800])
+      await keeper.look({ healthy: true, network, data: true, formed: false, now });
+    const { primary, b, left } = keeper.view().state ?? {};
+    seen.push([running, primary, b, left]);
+    await keeper.close();
+  };
+  for (let times = 0; times < 3; times += 1) {
+    await boot('b', false);
+    await boot('a', true);
+  }
+  expect(seen).toEqual([
+    ['b', 'a', 'trial', 9],
+    ['a', 'b', 'trial', 3],
+    ['b', 'a', 'trial', 9],
+    ['a', 'b', 'trial', 3],
+    ['b', 'a', 'bad', 9],
+    ['a', 'a', 'bad', 9],
+  ]);
+  // The verdict is given: the next trial starts anew.
+  await expect(readFile(paths.putOff)).rejects.toThrow('ENOENT');
 });

@@ -1,18 +1,23 @@
 // Keeps the slots in order: reads the boot state, confirms the slot that runs, fills the other one.
-import { type FileHandle, readFile, writeFile } from 'node:fs/promises';
+import { type FileHandle, readFile, rm, writeFile } from 'node:fs/promises';
 import type { BootState, SlotName } from '../../formats/bootstate.ts';
 import type { Stamp } from '../../formats/stamp.ts';
 import type { Paths } from '../boot/paths.ts';
+import { replaceFile } from '../boot/replace.ts';
 import { nextSlotStep, type SlotFacts } from './decide.ts';
 import { openDisk, readBootState, writeBootState } from './disk.ts';
 import { fillSlot } from './fill.ts';
-import { type FillSettings, fillSettings } from './settings.ts';
+import { type SlotSettings, slotSettings } from './settings.ts';
 
 /** What the keeper is given at every look. */
 export interface SlotLook {
   readonly healthy: boolean;
   /** Some LAN interface has a link. */
   readonly network: boolean;
+  /** Data is this flash's own and can be written. */
+  readonly data: boolean;
+  /** Whether this device's cluster has formed; left out where nobody knows. */
+  readonly formed?: boolean | undefined;
   /** Seconds since the kernel started. */
   readonly now: number;
 }
@@ -29,11 +34,12 @@ export class SlotKeeper {
   readonly #disk: FileHandle;
   readonly #stamp: Stamp;
   readonly #running: SlotName;
-  readonly #settings: FillSettings;
+  readonly #settings: SlotSettings;
   readonly #abort = new AbortController();
   #state: BootState | undefined;
   #healthySince: number | undefined;
   #networkSeen = false;
+  #putOff = 0;
   #filling: SlotFacts['filling'] = 'not begun';
   #progress: SlotView['filling'];
   #fillFailed: unknown;
@@ -45,7 +51,7 @@ export class SlotKeeper {
     disk: FileHandle,
     stamp: Stamp,
     running: SlotName,
-    settings: FillSettings,
+    settings: SlotSettings,
   ) {
     this.#paths = paths;
     this.#disk = disk;
@@ -57,9 +63,10 @@ export class SlotKeeper {
   /** Opens the disk and reads its boot state; fails when it is not the disk of this stamp. */
   static async open(paths: Paths, disk: string, stamp: Stamp, running: SlotName): Promise<SlotKeeper> {
     const handle = await openDisk(disk, await readFile(paths.stamp));
-    const settings = fillSettings(await readFile(paths.commandLine, 'utf8'));
+    const settings = slotSettings(await readFile(paths.commandLine, 'utf8'));
     const keeper = new SlotKeeper(paths, handle, stamp, running, settings);
     keeper.#state = await readBootState(handle, stamp);
+    keeper.#putOff = Number(await readFile(paths.putOff, 'utf8').catch(() => '0'));
     return keeper;
   }
 
@@ -68,7 +75,7 @@ export class SlotKeeper {
   }
 
   /** One look: at most one step is taken. Throws what keeps it from its work; a later look tries again. */
-  async look({ healthy, network, now }: SlotLook): Promise<void> {
+  async look({ healthy, network, data, formed, now }: SlotLook): Promise<void> {
     this.#healthySince = healthy ? (this.#healthySince ?? now) : undefined;
     this.#networkSeen ||= network;
     const step = nextSlotStep({
@@ -77,14 +84,22 @@ export class SlotKeeper {
       now,
       healthySince: this.#healthySince,
       networkSeen: this.#networkSeen,
-      fillAfter: this.#settings.after,
+      data,
+      formed,
+      putOff: this.#putOff,
+      settings: this.#settings,
       filling: this.#filling,
     });
     switch (step.kind) {
+      case 'put off':
+        // First, so that a power cut in between never makes it one try more.
+        await this.#count(step.putOff);
+        await this.#write(step.state);
+        break;
       case 'confirm':
       case 'filled':
-        await writeBootState(this.#disk, this.#stamp, step.state);
-        this.#state = step.state;
+      case 'try again':
+        await this.#write(step.state);
         break;
       case 'fill':
         this.#filling = 'running';
@@ -103,6 +118,19 @@ export class SlotKeeper {
     this.#abort.abort();
     await this.#filler;
     await this.#disk.close();
+  }
+
+  async #write(state: BootState): Promise<void> {
+    await writeBootState(this.#disk, this.#stamp, state);
+    this.#state = state;
+    if (this.#putOff === 0 || state.a === 'trial' || state.b === 'trial') return;
+    await rm(this.#paths.putOff, { force: true });
+    this.#putOff = 0;
+  }
+
+  async #count(putOff: number): Promise<void> {
+    await replaceFile(this.#paths.putOff, Buffer.from(`${putOff}`), { mode: 0o644, uid: 0, gid: 0 });
+    this.#putOff = putOff;
   }
 
   /** For the deadman, which reboots a trial slot that does not get so far. */

@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest';
-import { fillSettings, patient } from './settings.ts';
+import { patient, slotSettings } from './settings.ts';
 
 test.each([
-  ['quiet ro edgekiln.slot=a', patient],
-  ['quiet edgekiln.fill=0 ro', { after: 0, leisure: 0 }],
-  ['edgekiln.fill=45\n', { after: 45, leisure: 0 }],
+  ['BOOT_IMAGE=/boot/vmlinuz ro edgekiln.slot=a', patient],
+  ['ro edgekiln.fill=0', { ...patient, fillAfter: 0, fillAloneAfter: 0, leisure: 0 }],
+  ['edgekiln.fill=90 quiet\n', { ...patient, fillAfter: 90, fillAloneAfter: 90, leisure: 0 }],
+  ['edgekiln.confirm=3 edgekiln.deadman=60', { ...patient, trialHealthyFor: 3, networkWithin: 40 }],
+  ['edgekiln.fill=', patient],
   ['edgekiln.fill=soon', patient],
-  ['edgekiln.fill=-1', patient],
-  ['not.edgekiln.fill=3', patient],
-])('the command line %j', (line, settings) => {
-  expect(fillSettings(line)).toEqual(settings);
+  ['xedgekiln.fill=3', patient],
+  ['edgekilnxfill=3', patient],
+])('%s', (commandLine, settings) => {
+  expect(slotSettings(commandLine)).toEqual(settings);
 });
