@@ -102,7 +102,7 @@ test('a whole device: page, JSON, command line, name, kept files, console, end',
     demo: false,
     slot: { current: 'a', state: 'good', a: 'good', b: 'bad' },
     data: { state: 'mounted', usable: true },
-    problems: [],
+    problems: ['site: the stamp carries no roster: build the image again'],
     versions: { os: 'Debian GNU/Linux 13 (trixie)', k3s: 'v1.36.4+k3s1' },
   });
 

@@ -9,6 +9,7 @@ import { setHostName } from './boot/host.ts';
 import type { Paths } from './boot/paths.ts';
 import { dataIsUsable } from './boot/record.ts';
 import { writeBack } from './boot/writeback.ts';
+import { SitePart } from './formation/part.ts';
 import { refuseFullData } from './guards/data.ts';
 import { inOneLine } from './inoneline.ts';
 import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
@@ -36,6 +37,8 @@ export class Service {
   #socket: Server | undefined;
   #page: Server | undefined;
   #slots: SlotKeeper | undefined;
+  #part: SitePart | undefined;
+  #site0: Promise<void> | undefined;
   #pageFailed = 'not yet';
   #last: Status | undefined;
   #looks = 0;
@@ -61,6 +64,9 @@ export class Service {
   status(): Status {
     const facts: Facts = {
       ...this.#boot,
+      formation: undefined,
+      k3s: undefined,
+      ...this.#part?.view(),
       uptime: uptime(),
       hostName: hostname(),
       slots: this.#slots?.view(),
@@ -80,6 +86,8 @@ export class Service {
       server?.close();
       server?.closeAllConnections();
     }
+    await this.#site0;
+    await this.#part?.stop();
     await this.#slots?.close();
   }
 
@@ -108,6 +116,7 @@ export class Service {
     this.#looks += 1;
     await this.#attempt('data', () => refuseFullData(this.#paths.data, this.#boot.record));
     await this.#attempt('slots', () => this.#lookAtSlots());
+    await this.#attempt('site', () => this.#takePart());
     await this.#console.say(renderConsoleLine(this.status()), uptime());
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
@@ -126,7 +135,32 @@ export class Service {
     );
     const network = this.#interfaces.some(({ carrier }) => carrier);
     const data = dataIsUsable(record.data.state);
-    await this.#slots.look({ healthy: this.status().healthy, network, data, now: uptime() });
+    await this.#slots.look({
+      healthy: this.status().healthy,
+      network,
+      data,
+      formed: this.#part?.formed(),
+      now: uptime(),
+    });
+  }
+
+  /** Without good data a device takes no part: what it said yesterday would be forgotten. */
+  async #takePart(): Promise<void> {
+    const { identity, record, config } = this.#boot;
+    if (!identity.known || 'unusable' in config || !dataIsUsable(record.data.state)) return;
+    if (this.#part === undefined) {
+      const part = await SitePart.open(this.#paths, config, identity.stamp);
+      await this.#attempt('clock', () => part.raiseClock(this.#paths.config));
+      this.#part = part;
+    }
+    const part = this.#part;
+    part.look(this.#interfaces);
+    await part.start();
+    await part.keepTime();
+    // It asks the LAN for seconds: the look goes on meanwhile.
+    this.#site0 ??= this.#attempt('site0', () => part.lookAtSite0(this.#interfaces)).finally(() => {
+      this.#site0 = undefined;
+    });
   }
 
   async #openPage(): Promise<void> {

@@ -59,6 +59,11 @@ export const programs = {
     purpose: 'the lab: machines that end with it',
     versionArguments: ['--version'],
   },
+  unshare: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
+  nsenter: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
+  date: { package: 'coreutils', purpose: 'the clock of the device' },
+  ip: { package: 'iproute2', purpose: 'site0 on the device, and the lab in namespaces', versionArguments: ['-Version'], rare: true },
+  busybox: { package: 'busybox-static', purpose: 'ARP on the device, leases in the lab in namespaces', rare: true },
   'apt-get': {
     package: 'apt',
     purpose: 'choosing Debian packages',
@@ -180,14 +185,22 @@ export interface Running {
 export function start(
   name: ProgramName,
   args: readonly string[],
-  options: { cwd?: string; onStderr?: (text: string) => void } = {},
+  options: {
+    cwd?: string;
+    /** The whole environment; that of this process if not given. */
+    env?: Readonly<Record<string, string>>;
+    onStdout?: (bytes: Buffer) => void;
+    onStderr?: (text: string) => void;
+  } = {},
 ): Running {
   const child = spawn(pathOf('setpriv'), ['--pdeathsig', 'KILL', pathOf(name), ...args], {
     cwd: options.cwd,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    ...(options.env && { env: options.env }),
+    stdio: ['ignore', options.onStdout === undefined ? 'ignore' : 'pipe', 'pipe'],
   });
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  if (options.onStdout !== undefined) child.stdout?.on('data', options.onStdout);
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-8192);
     options.onStderr?.(text);
   });

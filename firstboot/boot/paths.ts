@@ -23,6 +23,12 @@ export function pathsUnder(root: string) {
     confirmed: at('/run/edgekiln/confirmed'),
     /** How often the slot on trial was put off. */
     putOff: at('/var/lib/edgekiln/slot-put-off'),
+    /** What formation keeps on data. */
+    formation: at('/var/lib/edgekiln/formation/record'),
+    /** A roster that is newer than the stamp's. */
+    roster: at('/var/lib/edgekiln/roster'),
+    /** The time, for boards without a clock that lasts. */
+    clock: at('/var/lib/edgekiln/clock'),
     commandLine: at('/proc/cmdline'),
     dropCaches: at('/proc/sys/vm/drop_caches'),
     hosts: at('/etc/hosts'),

@@ -16,7 +16,7 @@ import type { Signatures } from '../protocol/signatures.ts';
 import type { Site } from '../protocol/site.ts';
 import { type State, wakeAt } from '../protocol/state.ts';
 import { start, step } from '../protocol/step.ts';
-import type { BootId, Dossier, Incarnation, Milliseconds, ShortHash } from '../protocol/terms.ts';
+import type { BootId, Dossier, Incarnation, ShortHash } from '../protocol/terms.ts';
 import { Addresses } from './addresses.ts';
 import type { Channel, ClusterEvent, LocalCluster, Neighbourhood } from './cluster.ts';
 import { RecordDisk } from './recorddisk.ts';

@@ -30,6 +30,8 @@ const facts = {
   identity: { known: true, stamp },
   hostName: 'localhost',
   slots: { state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 }, filling: undefined },
+  formation: undefined,
+  k3s: undefined,
   interfaces: [
     {
       name: 'enp3s0',

@@ -30,6 +30,8 @@ const whole: Facts = {
   hostName: 'localhost',
   slots: { state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 }, filling: undefined },
   interfaces: [eth0],
+  formation: undefined,
+  k3s: undefined,
   os: 'Debian GNU/Linux 13 (trixie)',
   kernel: '6.12.0',
   page: { port: 80 },

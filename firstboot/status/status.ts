@@ -3,8 +3,11 @@ import type { AgentConfig } from '../../formats/agentconfig.ts';
 import type { SlotName, SlotState } from '../../formats/bootstate.ts';
 import type { Identity } from '../boot/identity.ts';
 import { type BootRecord, type DataState, dataIsUsable } from '../boot/record.ts';
+import type { ClusterStatus } from '../formation/cluster.ts';
+import type { FormationView } from '../formation/view.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
 import type { SlotView } from '../slots/keeper.ts';
+import { alarmLines, siteWait } from './site.ts';
 
 /** Everything a status is made of. What is undefined could not be found out. */
 export interface Facts {
@@ -18,6 +21,9 @@ export interface Facts {
   /** Undefined when the disk's boot state could not be looked at. */
   readonly slots: SlotView | undefined;
   readonly interfaces: readonly LanInterface[];
+  /** Undefined while the device takes no part. */
+  readonly formation: FormationView | undefined;
+  readonly k3s: ClusterStatus | undefined;
   readonly os: string;
   readonly kernel: string;
   /** The port the page is served on, or why it is not. */
@@ -28,7 +34,7 @@ export interface Facts {
 
 /** Something the device cannot go on without, and since when. */
 export interface Wait {
-  readonly id: 'stamp' | 'data' | 'interface' | 'link' | 'address';
+  readonly id: 'stamp' | 'data' | 'interface' | 'link' | 'address' | `site ${string}`;
   readonly what: string;
   /** Seconds after the kernel started. */
   readonly since: number;
@@ -44,8 +50,7 @@ export interface Status {
   readonly site: string | null;
   /** k3s is the stand-in: nothing here is a real cluster. */
   readonly demo: boolean;
-  /** This version of the agent forms no cluster yet. */
-  readonly role: 'none';
+  readonly role: 'none' | 'server' | 'agent';
   /** `held`: it has no identity or no data, so it neither votes, founds nor joins. */
   readonly phase: 'held' | 'waiting' | 'idle';
   readonly uptime: number;
@@ -64,6 +69,9 @@ export interface Status {
   };
   readonly data: { readonly state: DataState; readonly usable: boolean; readonly detail: string };
   readonly interfaces: readonly LanInterface[];
+  /** How far the site has come, as this device sees it; null while it takes no part. */
+  readonly formation: FormationView | null;
+  readonly k3s: ClusterStatus | null;
   /** Where the page can be opened. */
   readonly urls: readonly string[];
   readonly versions: {
@@ -93,12 +101,14 @@ export function statusOf(facts: Facts, before?: Status): Status {
     place: stamp?.place ?? null,
     site: stamp?.site ?? config?.site ?? null,
     demo: config?.k3s?.standIn ?? false,
-    role: 'none',
+    role: facts.formation?.role ?? 'none',
     phase: !identity.known || !usable ? 'held' : waitsFor.length > 0 ? 'waiting' : 'idle',
     uptime: facts.uptime,
     slot: slotOf(facts),
     data: { ...record.data, usable },
     interfaces: facts.interfaces,
+    formation: facts.formation ?? null,
+    k3s: facts.k3s ?? null,
     urls: 'port' in facts.page ? urls(facts.interfaces, facts.page.port) : [],
     versions: {
       edgekiln: config?.edgekiln ?? null,
@@ -125,13 +135,14 @@ function slotOf({ record, slots }: Facts): Status['slot'] {
   };
 }
 
-function waits({ identity, record, interfaces }: Facts): Omit<Wait, 'since'>[] {
+function waits({ identity, record, formation, k3s, ...facts }: Facts): Omit<Wait, 'since'>[] {
   const list: Omit<Wait, 'since'>[] = [];
   if (!identity.known)
     list.push({ id: 'stamp', what: 'a person to flash it again: it does not know who it is' });
   if (!dataIsUsable(record.data.state)) {
     list.push({ id: 'data', what: `a person to see to its data partition: ${dataWords[record.data.state]}` });
   }
+  const interfaces = facts.interfaces.filter(({ name }) => name !== 'site0');
   const linked = interfaces.filter(({ carrier }) => carrier);
   if (interfaces.length === 0) list.push({ id: 'interface', what: 'a network interface' });
   else if (linked.length === 0) {
@@ -139,6 +150,8 @@ function waits({ identity, record, interfaces }: Facts): Omit<Wait, 'since'>[] {
   } else if (!linked.some(({ addresses }) => addresses.some(({ linkLocal }) => !linkLocal))) {
     list.push({ id: 'address', what: `an address on ${linked.map(({ name }) => name).join(' or ')} (DHCP)` });
   }
+  const wait = formation === undefined ? undefined : siteWait(formation, k3s);
+  if (formation !== undefined && wait !== undefined) list.push({ id: `site ${formation.phase}`, what: wait });
   return list;
 }
 
@@ -154,7 +167,7 @@ export const dataWords: Readonly<Record<DataState, string>> = {
   foreign: 'it belongs to another flash of this disk',
 };
 
-function problems({ config, identity, record, page, problems }: Facts): string[] {
+function problems({ config, identity, record, page, formation, k3s, problems }: Facts): string[] {
   const list: string[] = [];
   if ('unusable' in config) list.push(config.unusable);
   if (!identity.known) list.push(identity.why);
@@ -165,12 +178,14 @@ function problems({ config, identity, record, page, problems }: Facts): string[]
     );
   }
   if ('failed' in page) list.push(`the status page is not served: ${page.failed}`);
-  return [...list, ...record.problems, ...problems];
+  if (formation !== undefined) list.push(...alarmLines(formation));
+  return [...list, ...(k3s?.problems ?? []), ...record.problems, ...problems];
 }
 
-/** Addresses people can type: IPv4 first. Link-local ones need a zone that browsers do not take. */
+/** Addresses people can type: IPv4 first. Link-local ones need a zone that browsers do not take, site0's a route. */
 function urls(interfaces: readonly LanInterface[], port: number): string[] {
-  const addresses = interfaces.flatMap((one) => one.addresses).filter(({ linkLocal }) => !linkLocal);
+  const reachable = interfaces.filter(({ name }) => name !== 'site0');
+  const addresses = reachable.flatMap((one) => one.addresses).filter(({ linkLocal }) => !linkLocal);
   const behind = port === 80 ? '/' : `:${port}/`;
   return [
     ...addresses.filter(({ family }) => family === 4).map(({ address }) => `http://${address}${behind}`),

@@ -1,5 +1,6 @@
 // A status in words: the lines that text, page and console share.
 import { otherSlot } from '../../formats/bootstate.ts';
+import { phaseWords, siteRows } from './site.ts';
 import { dataWords, type Status } from './status.ts';
 
 /** How long, for people: `12 s`, `3 min`, `2 h 5 min`, `4 d 3 h`. */
@@ -25,8 +26,9 @@ export function placeWords({ place, site }: Status): string {
 }
 
 /** What it is doing, one sentence. */
-export function doing({ phase, healthy }: Status): string {
+export function doing({ phase, healthy, formation }: Status): string {
   if (!healthy) return 'The agent of this device is not healthy.';
+  if (phase !== 'held' && formation !== null) return phaseWords[formation.phase];
   switch (phase) {
     case 'held':
       return 'This device is on hold: it neither votes, founds nor joins.';
@@ -58,6 +60,7 @@ export function table(status: Status): readonly (readonly [name: string, value: 
   return [
     ['site', status.site ?? 'not known'],
     ['place', status.place === null ? 'none' : String(status.place)],
+    ...(status.formation === null ? [] : siteRows(status.formation, status.k3s ?? undefined)),
     ['slot', slotWords(status)],
     ['data', data.detail === '' ? dataWords[data.state] : `${data.state}: ${data.detail}`],
     ...status.interfaces.map(
