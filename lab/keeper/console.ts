@@ -1,6 +1,5 @@
-// A machine's serial console: logged, waited on, written to, and shown to whoever attaches.
+// The console of a host: logged, waited on, written to, and shown to whoever attaches.
 import { createWriteStream } from 'node:fs';
-import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Failure } from '../../formats/errors.ts';
 
@@ -24,38 +23,28 @@ interface Waiter {
   end(why: string): void;
 }
 
-/** Listens at `path` for QEMU. What it says is appended to `log`. */
-export async function openConsole(
-  name: string,
-  path: string,
-  log: string,
-): Promise<Console & { ended(why: string): void; close(): Promise<void> }> {
+/** A console whose owner feeds it what the host writes and says when the host went off. What it shows is appended to `log`. */
+export interface ConsoleOfHost extends Console {
+  readonly feed: (bytes: Buffer) => void;
+  ended(why: string): void;
+  close(): Promise<void>;
+}
+
+/** `type` takes what somebody types. */
+export function newConsole(name: string, log: string, type: (bytes: Buffer | string) => void): ConsoleOfHost {
   const file = createWriteStream(log, { flags: 'a' });
   const attached = new Set<Duplex>();
   const waiters = new Set<Waiter>();
-  let socket: net.Socket | undefined;
+  let decoder = new TextDecoder();
   let text = '';
 
-  const server = net.createServer((next) => {
-    socket = next;
-    const decoder = new TextDecoder();
-    next.on('data', (bytes: Buffer) => {
+  return {
+    feed(bytes) {
       file.write(bytes);
       for (const stream of attached) stream.write(bytes);
       text = (text + decoder.decode(bytes, { stream: true })).slice(-kept);
       for (const waiter of waiters) waiter.look();
-    });
-    next.on('error', () => next.destroy());
-    next.on('close', () => {
-      if (socket === next) socket = undefined;
-    });
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
-
-  return {
+    },
     waitFor: (pattern, timeoutMs) =>
       new Promise((resolve, reject) => {
         const done = () => {
@@ -83,21 +72,20 @@ export async function openConsole(
         waiters.add(waiter);
         waiter.look();
       }),
-    send: (line) => void socket?.write(line),
+    send: type,
     attach(stream) {
       attached.add(stream);
-      stream.on('data', (bytes: Buffer) => void socket?.write(bytes));
+      stream.on('data', type);
       stream.on('error', () => stream.destroy());
       stream.on('close', () => attached.delete(stream));
     },
     ended(why) {
+      decoder = new TextDecoder();
       for (const waiter of waiters) waiter.end(why);
     },
     async close() {
       for (const waiter of waiters) waiter.end('the machine was stopped');
       for (const stream of attached) stream.end();
-      socket?.destroy();
-      await new Promise((resolve) => server.close(resolve));
       await new Promise<void>((resolve) => file.end(resolve));
     },
   };

@@ -5,17 +5,23 @@ import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import { z } from 'zod';
 import { errorAsJson, Failure } from '../../formats/errors.ts';
-import { faultSchema } from '../switch/fault.ts';
 import { forwardsSchema } from '../qemu/gateway.ts';
+import { faultSchema } from '../switch/fault.ts';
+import { type Host, hostKinds } from './host.ts';
 import type { Lab } from './lab.ts';
 import { onLines } from './lines.ts';
 
 const requestSchema = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('status') }),
   z.strictObject({ verb: z.literal('console'), machine: z.string() }),
-  z.strictObject({ verb: z.literal('power'), machine: z.string(), to: z.enum(['cut', 'on', 'reset']) }),
+  z.strictObject({
+    verb: z.literal('power'),
+    machine: z.string(),
+    to: z.enum(['cut', 'on', 'reset', 'flashed']),
+  }),
   /** Faults of one direction; a name is a machine, `desk`, `router` or `*`. An empty fault heals. */
   z.strictObject({ verb: z.literal('fault'), from: z.string(), to: z.string(), fault: faultSchema }),
+  z.strictObject({ verb: z.literal('heal'), ports: z.array(z.string()).max(2) }),
 ]);
 
 export type Request = z.infer<typeof requestSchema>;
@@ -23,6 +29,7 @@ export type Request = z.infer<typeof requestSchema>;
 /** One machine, as `status` tells it. */
 export const machineStatusSchema = z.strictObject({
   name: z.string(),
+  kind: z.enum(hostKinds),
   power: z.enum(['on', 'off']),
   pid: z.int().optional(),
   log: z.string(),
@@ -69,26 +76,34 @@ async function obey(lab: Lab, request: Request): Promise<unknown> {
       const machine = machineOf(lab, request.machine);
       if (request.to === 'cut') await machine.powerCut();
       else if (request.to === 'on') await machine.powerOn();
+      else if (request.to === 'flashed') await machine.reflash();
       else await machine.reset();
       return {};
     }
     case 'fault': {
-      for (const port of [request.from, request.to]) {
-        if (port !== '*' && !lab.lan.addresses().has(port)) throw unknown(lab, port);
-      }
+      knowPorts(lab, [request.from, request.to]);
       lab.lan.setFault(request.from, request.to, request.fault);
       return {};
     }
+    case 'heal':
+      knowPorts(lab, request.ports);
+      lab.lan.heal(...request.ports);
+      return {};
     case 'console':
       machineOf(lab, request.machine);
       return {};
   }
 }
 
+function knowPorts(lab: Lab, ports: readonly string[]): void {
+  for (const port of ports) if (port !== '*' && !lab.lan.addresses().has(port)) throw unknown(lab, port);
+}
+
 function statusOf(lab: Lab): readonly MachineStatus[] {
   const addresses = lab.lan.addresses();
-  return [...lab.machines.values()].map((machine) => ({
+  return [...lab.hosts.values()].map((machine) => ({
     name: machine.name,
+    kind: machine.kind,
     power: machine.pid() === undefined ? 'off' : 'on',
     pid: machine.pid(),
     log: machine.log,
@@ -97,13 +112,13 @@ function statusOf(lab: Lab): readonly MachineStatus[] {
   }));
 }
 
-function machineOf(lab: Lab, name: string) {
-  const machine = lab.machines.get(name);
+function machineOf(lab: Lab, name: string): Host {
+  const machine = lab.hosts.get(name);
   if (machine === undefined) throw unknown(lab, name);
   return machine;
 }
 
 function unknown(lab: Lab, name: string): Failure {
   const what = `this lab has no machine ${name}`;
-  return new Failure('input', { what, fix: `one of: ${[...lab.machines.keys()].join(', ')}` });
+  return new Failure('input', { what, fix: `one of: ${[...lab.hosts.keys()].join(', ')}` });
 }

@@ -65,7 +65,8 @@ export async function keepLab(planFile: string, signal: AbortSignal): Promise<vo
       writeState(plan.directory, { version: 1, site: plan.site, keeper, sockets: lab.sockets });
       for (const place of plan.places) {
         if (signal.aborted) break;
-        await lab.add(place);
+        if ('image' in place) await lab.add(place);
+        else await lab.addHost(place);
       }
       if (!signal.aborted) tell({ ready: true });
       await asked;

@@ -1,14 +1,17 @@
-// A whole lab in one process: the switch, the gateway, the machines.
+// A whole lab in one process: the switch, the gateway, the hosts.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSwitch, type Switch } from '../switch/ports.ts';
-import { seeded } from '../switch/random.ts';
+import { startHost } from '../namespaces/host.ts';
+import { openWires, type Wires } from '../namespaces/wires.ts';
 import { macOf } from '../qemu/arguments.ts';
 import { type Disk, overlayDisk, volatileDisk } from '../qemu/disk.ts';
 import { type Forwards, type Gateway, openGateway } from '../qemu/gateway.ts';
 import { type Machine, startMachine } from '../qemu/machine.ts';
-import type { LabPlan, Place } from './plan.ts';
+import { openSwitch, type Switch } from '../switch/ports.ts';
+import { seeded } from '../switch/random.ts';
+import type { Host } from './host.ts';
+import type { LabPlan, NamespacePlace, Place } from './plan.ts';
 
 /**
  * The site is part of every machine's Ethernet address; logs and disks go to the directory, which is made; the seed is
@@ -21,9 +24,11 @@ export interface Lab {
   /** Folder of its sockets. */
   readonly sockets: string;
   readonly gateway: Gateway;
-  readonly machines: ReadonlyMap<string, Machine>;
+  readonly hosts: ReadonlyMap<string, Host>;
   /** Puts a machine on a port of its own, named as the machine. */
   add(place: Place): Promise<Machine>;
+  /** The same for a host in namespaces; needs root. */
+  addHost(place: NamespacePlace): Promise<Host>;
   forwards(machine: string): Forwards;
   /** Stops all that this lab started. Files stay. */
   stop(): Promise<void>;
@@ -40,13 +45,14 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     throw error;
   });
   const random = seeded(options.seed ?? 1);
-  const machines = new Map<string, Machine>();
+  const hosts = new Map<string, Host>();
+  let wires: Promise<Wires> | undefined;
   const disks: Disk[] = [];
   return {
     lan,
     sockets,
     gateway,
-    machines,
+    hosts,
     async add(place) {
       const directory = join(options.directory, place.name);
       mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -66,13 +72,33 @@ export async function openLab(options: LabOptions): Promise<Lab> {
         sockets,
         lan: { socket, mac: macOf(options.site, place.name) },
       });
-      machines.set(place.name, machine);
+      hosts.set(place.name, machine);
       return machine;
+    },
+    async addHost({ name, flashed, k3s, settings, silence }) {
+      const directory = join(options.directory, name);
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      const socket = await lan.addPort(name, silence === undefined ? {} : { silence });
+      wires ??= openWires(sockets);
+      const { site } = options;
+      const host = await startHost({
+        name,
+        site,
+        directory,
+        flashed,
+        k3s,
+        settings,
+        leases: options.router !== undefined,
+        lan: { wires: await wires, socket, mac: macOf(site, name) },
+      });
+      hosts.set(name, host);
+      return host;
     },
     forwards: gateway.forwards,
     async stop() {
-      await Promise.all([...machines.values()].map((machine) => machine.stop()));
+      await Promise.all([...hosts.values()].map((host) => host.stop()));
       await Promise.all(disks.map((disk) => disk.close()));
+      await (await wires)?.stop();
       await gateway.stop();
       await lan.close();
       rmSync(sockets, { recursive: true, force: true });

@@ -3,9 +3,15 @@ import { z } from 'zod';
 import { labBoards } from '../qemu/arguments.ts';
 import { routers } from '../qemu/gateway.ts';
 
-const placeSchema = z.strictObject({
+const common = {
   /** Names sockets, files and a port of the switch. */
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and hyphens, at most 40'),
+  /** Silence of a spanning tree on its port, ms. */
+  silence: z.number().min(0).optional(),
+};
+
+const placeSchema = z.strictObject({
+  ...common,
   board: z.enum(labBoards),
   image: z.string(),
   /** Bytes. */
@@ -21,9 +27,17 @@ const placeSchema = z.strictObject({
     .string()
     .regex(/^(utc|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})$/, 'utc or YYYY-MM-DDTHH:MM:SS')
     .optional(),
-  /** Silence of a spanning tree on its port, ms. */
-  silence: z.number().min(0).optional(),
   extra: z.array(z.string()).readonly().optional(),
+});
+
+const namespacePlaceSchema = z.strictObject({
+  ...common,
+  /** What flashing would have put on it: the image's own files, the stamp, and its flash id. */
+  flashed: z.strictObject({ slot: z.string(), stamp: z.string(), flash: z.string() }),
+  /** A k3s in place of the image's. */
+  k3s: z.string().optional(),
+  /** More for the environment of its agent: words without blanks. */
+  settings: z.record(z.string().regex(/^\w+$/), z.string().regex(/^\S*$/)).optional(),
 });
 
 export const labPlanSchema = z.strictObject({
@@ -33,8 +47,11 @@ export const labPlanSchema = z.strictObject({
   directory: z.string(),
   seed: z.int().optional(),
   router: z.enum(routers).optional(),
-  places: z.array(placeSchema).min(1),
+  places: z.array(z.union([placeSchema, namespacePlaceSchema])).min(1),
 });
 
+/** A whole machine. */
 export type Place = z.infer<typeof placeSchema>;
+/** A host in namespaces. */
+export type NamespacePlace = z.infer<typeof namespacePlaceSchema>;
 export type LabPlan = z.infer<typeof labPlanSchema>;

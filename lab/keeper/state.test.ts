@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { chooseImages, onlySite } from './images.ts';
+import { chooseImages, onlySite } from '../qemu/images.ts';
 import { controlOf, endLab, identify, labSites, stateOf, writeState } from './state.ts';
 
 let folder: string;

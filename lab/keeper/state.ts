@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Failure } from '../../formats/errors.ts';
+import { groupsOf, removeGroups } from '../namespaces/groups.ts';
 
 const processSchema = z.strictObject({
   pid: z.int().positive(),
@@ -86,6 +87,7 @@ export async function endLab(site: string): Promise<string | undefined> {
     }
     rmSync(state.sockets, { recursive: true, force: true });
   }
+  await removeGroups(groupsOf(site));
   if (!existsSync(folder)) return undefined;
   rmSync(folder, { recursive: true, force: true });
   return site;

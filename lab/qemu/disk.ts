@@ -19,6 +19,8 @@ export interface Disk {
   readonly content?: Pick<Medium, 'read' | 'write'>;
   /** The power went: gives what became of writes that were not flushed, where the disk knows. */
   powerCut(): Promise<Lost | undefined>;
+  /** Makes it as the image is; nobody may use it meanwhile. */
+  flash(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -44,10 +46,14 @@ export async function overlayDisk(image: string, directory: string, wished?: num
     () => base,
     () => resolve(image),
   );
-  await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', under, file, String(size)]);
+  const flash = async (): Promise<void> => {
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', under, file, String(size)]);
+  };
+  await flash();
   return {
     blockdev: `driver=qcow2,node-name=disk,discard=unmap,file.driver=file,file.filename=${quoted(file)}`,
     powerCut: async () => undefined,
+    flash,
     close: async () => {},
   };
 }
@@ -71,6 +77,10 @@ export async function volatileDisk(
     async powerCut() {
       server.disconnect();
       return cache.cut(options.survival, options.random);
+    },
+    async flash() {
+      cache.cut(0, options.random);
+      medium.forget();
     },
     async close() {
       await server.close();

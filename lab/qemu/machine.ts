@@ -3,13 +3,14 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { type Ending, type Running, start } from '../../formats/programs.ts';
+import type { Host } from '../keeper/host.ts';
 import { accelerator } from './accelerator.ts';
 import { type Hardware, qemuCommand, type Wiring } from './arguments.ts';
-import { type Console, openConsole } from '../keeper/console.ts';
 import type { Disk } from './disk.ts';
 import { findOvmf, findUboot } from './firmware.ts';
 import type { Lost } from './nbd/write-cache.ts';
 import { openQmp } from './qmp.ts';
+import { openConsole } from './serial.ts';
 
 export interface MachineOptions extends Hardware {
   readonly name: string;
@@ -22,24 +23,9 @@ export interface MachineOptions extends Hardware {
   readonly lan?: Wiring['lan'];
 }
 
-export interface Machine {
-  readonly name: string;
-  readonly console: Console;
-  /** The file with all that the console ever showed. */
-  readonly log: string;
+export interface Machine extends Host {
   readonly disk: Disk;
-  /** The process, while it is powered. */
-  pid(): number | undefined;
-  /** Pulls the plug: the process dies at once, and the disk loses what it was not told to keep; see `Disk`. */
-  powerCut(): Promise<Lost | undefined>;
-  powerOn(): Promise<void>;
-  /** The reset button. */
-  reset(): Promise<void>;
   qmp(command: string, args?: object): Promise<unknown>;
-  /** Settles when the machine is off: powered down by itself, cut, or fallen over. */
-  off(): Promise<void>;
-  /** Ends it for good. */
-  stop(): Promise<void>;
 }
 
 /** Starts a machine; returns when QEMU runs it. It cannot outlive this process. */
@@ -94,6 +80,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     throw error;
   }
   return {
+    kind: 'qemu',
     name,
     disk,
     console,
@@ -102,6 +89,11 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     powerCut,
     powerOn,
     reset: async () => void (await control.command('system_reset')),
+    async reflash() {
+      await powerCut();
+      await disk.flash();
+      await powerOn();
+    },
     qmp: control.command,
     off: async () => void (await running?.ended),
     stop,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { everyPort, type Fabric, forward, newFabric, portDown, portUp, setFault } from './fabric.ts';
+import { everyPort, type Fabric, forward, heal, newFabric, portDown, portUp, setFault } from './fabric.ts';
 import { seeded } from './random.ts';
 
 const broadcast = 'ff:ff:ff:ff:ff:ff';
@@ -88,6 +88,22 @@ describe('faults', () => {
     setFault(fabric, 'p3', everyPort, { cut: true });
     expect(portsReached(fabric, 'p1', frame(broadcast, a))).toEqual(['p2']);
     expect(portsReached(fabric, 'p3', frame(broadcast, b))).toEqual([]);
+  });
+
+  it('heals a pair, a port, or all', () => {
+    const fabric = threePorts();
+    const cutAll = () => {
+      for (const port of ['p1', 'p2', 'p3'])
+        setFault(fabric, port, port === 'p3' ? 'p1' : 'p3', { cut: true });
+    };
+    cutAll();
+    heal(fabric, 'p1', 'p3');
+    expect([...fabric.faults.keys()]).toEqual(['p2>p3']);
+    cutAll();
+    heal(fabric, 'p2');
+    expect([...fabric.faults.keys()]).toEqual(['p1>p3', 'p3>p1']);
+    heal(fabric);
+    expect(fabric.faults.size).toBe(0);
   });
 
   it('adds the delays of the ways a frame takes, and spreads them by the jitter', () => {

@@ -64,6 +64,16 @@ export function setFault(fabric: Fabric, from: string, to: string, fault: Fault)
   }
 }
 
+/** Takes away the faults between two ports, those of one port, or all, in both directions. */
+export function heal(fabric: Fabric, one?: string, other?: string): void {
+  for (const way of fabric.faults.keys()) {
+    const ends = way.split('>');
+    if ((one === undefined || ends.includes(one)) && (other === undefined || ends.includes(other))) {
+      fabric.faults.delete(way);
+    }
+  }
+}
+
 /** Forwards one frame that arrived at `port`. Changes what is learned, nothing else. */
 export function forward(
   fabric: Fabric,

@@ -3,7 +3,16 @@ import { rmSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { leaseOf, senderOf } from './ethernet.ts';
-import { type Delivery, type Fabric, forward, newFabric, portDown, portUp, setFault } from './fabric.ts';
+import {
+  type Delivery,
+  type Fabric,
+  forward,
+  heal,
+  newFabric,
+  portDown,
+  portUp,
+  setFault,
+} from './fabric.ts';
 import type { Fault } from './fault.ts';
 import { encodeFrame, frameDecoder } from './framing.ts';
 import { seeded } from './random.ts';
@@ -21,6 +30,8 @@ export interface Switch {
   /** Adds a port and gives the socket that QEMU connects to (`-netdev stream,server=off`). It may come and go. */
   addPort(name: string, options?: PortOptions): Promise<string>;
   setFault(from: string, to: string, fault: Fault): void;
+  /** Takes away the faults between two ports, those of one port, or all. */
+  heal(one?: string, other?: string): void;
   /** Names of all ports, with the addresses their machines have shown: by ARP, ICMPv6 or a lease they were given. */
   addresses(): ReadonlyMap<string, readonly string[]>;
   /** Calls back once for every address a port shows for the first time. */
@@ -104,6 +115,7 @@ export function openSwitch(directory: string, options: { seed?: number } = {}): 
       return path;
     },
     setFault: (from, to, fault) => setFault(fabric, from, to, fault),
+    heal: (one, other) => heal(fabric, one, other),
     addresses: () => new Map([...shown].map(([port, known]) => [port, [...known]])),
     onAddress: (listener) => void listeners.push(listener),
     async close() {

@@ -86,7 +86,7 @@ it('starts, shows, joins and stops machines', async () => {
   expect(again.exitCode).toBe(2);
 
   // With an empty disk the firmware ends in its own shell.
-  await until('a prompt', async () => (await lab('console', 'b', '--log')).stdout.includes('Shell>'));
+  await until('a prompt', async () => (await lab('logs', 'b')).stdout.includes('Shell>'));
   const console = execa('node', ['--import', 'tsx', cli, 'lab', 'console', 'b'], { env, stdin: 'pipe' });
   let shown = '';
   console.stdout.on('data', (bytes: Buffer) => {

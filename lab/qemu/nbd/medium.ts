@@ -8,7 +8,11 @@ const block = 4096;
 const from = { image: 0, changes: 1, nowhere: 2 } as const;
 
 /** Opens a disk of `size` bytes over `image` (zeros behind its end); `changes` is made anew. */
-export function openMedium(image: string, changes: string, size: number): Medium & { close(): void } {
+export function openMedium(
+  image: string,
+  changes: string,
+  size: number,
+): Medium & { forget(): void; close(): void } {
   const base = openSync(image, 'r');
   const delta = openSync(changes, 'w+');
   ftruncateSync(delta, size);
@@ -58,6 +62,12 @@ export function openMedium(image: string, changes: string, size: number): Medium
       if (first > offset) write(offset, Buffer.alloc(first - offset));
       if (offset + length > last) write(last, Buffer.alloc(offset + length - last));
       places.fill(from.nowhere, Math.ceil(first / block), Math.ceil(last / block));
+    },
+    /** Nothing was ever changed. */
+    forget() {
+      ftruncateSync(delta, 0);
+      ftruncateSync(delta, size);
+      places.fill(from.image);
     },
     close() {
       closeSync(base);
