@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { factsOf, type ImageFacts } from '../image/facts.ts';
 import { DiskImage } from '../image/open.ts';
+import { withUnpacked } from '../image/unpack.ts';
 import { manifestFile, parseManifest } from '../pipeline/manifest.ts';
 import { bytesText } from '../pipeline/reporters.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -19,26 +20,31 @@ export const verb: Verb = {
   ],
   register(command, act) {
     command
-      .argument('<image>', 'a .img file')
+      .argument('<image>', 'a .img file, or one packed as .zip or .zst')
       .argument('[action]', 'ls or cat; left out: what the image is')
       .argument('[path]', 'a path in the partition')
       .option('--partition <name>', 'where the path is: a, b (slots) or esp', 'a')
       .action(
         act(
           async (
-            _session,
+            session,
             file: string,
             action: string | undefined,
             path: string | undefined,
             given: Given,
           ) => {
-            const image = new DiskImage(file);
-            if (action === undefined) return whole(image);
-            if (action === 'ls') return list(image, given.partition, path ?? '/');
-            if (action === 'cat' && path !== undefined) return content(image, given.partition, path);
-            throw new Failure('input', {
-              what: action === 'cat' ? 'cat needs a path' : `${action} is nothing to do with an image`,
-              fix: 'edgekiln inspect IMAGE [ls PATH | cat PATH]',
+            if (action !== undefined && action !== 'ls' && (action !== 'cat' || path === undefined)) {
+              throw new Failure('input', {
+                what: action === 'cat' ? 'cat needs a path' : `${action} is nothing to do with an image`,
+                fix: 'edgekiln inspect IMAGE [ls PATH | cat PATH]',
+              });
+            }
+            return withUnpacked(file, session.signal, (plain) => {
+              const image = new DiskImage(plain, file);
+              if (action === undefined) return whole(image);
+              return action === 'ls'
+                ? list(image, given.partition, path ?? '/')
+                : content(image, given.partition, path ?? '/');
             });
           },
         ),
@@ -52,7 +58,7 @@ interface Given {
 
 async function whole(image: DiskImage): Promise<Result> {
   const facts = factsOf(image);
-  const built = await listed(image.file);
+  const built = await listed(image.shown);
   return { text: describe(facts, built), data: { version: 1, ...facts, built } };
 }
 
@@ -151,7 +157,7 @@ function content(image: DiskImage, partition: string, path: string): Result {
     if (found.kind !== 'file') {
       throw new Failure('input', {
         what: `/${clean(path)} is a ${found.kind}, not a file`,
-        where: image.file,
+        where: image.shown,
       });
     }
     const bytes = reader.read(real);
@@ -181,7 +187,7 @@ function clean(path: string): string {
 }
 
 function absent(image: DiskImage, path: string): Failure {
-  return new Failure('input', { what: `there is no /${clean(path)} in it`, where: image.file });
+  return new Failure('input', { what: `there is no /${clean(path)} in it`, where: image.shown });
 }
 
 function plain(entry: Entry) {

@@ -9,12 +9,14 @@ export const verb: Verb = {
   examples: ['edgekiln verify output/shop', 'edgekiln verify output/shop/shop-alpha.img'],
   register(command, act) {
     command.argument('<path>', "a site's output folder, or one file of it").action(
-      act(async (_session, path: string) => {
+      act(async (session, path: string) => {
         const state = await stat(path).catch(() => undefined);
         if (state === undefined) throw new Failure('input', { what: 'no such file or folder', where: path });
         const threads = new Threads();
         try {
-          const { good, problems } = await (state.isDirectory() ? verifyFolder : verifyFile)(path, threads);
+          const { good, problems } = await (state.isDirectory()
+            ? verifyFolder(path, threads)
+            : verifyFile(path, threads, session.signal));
           if (problems.length > 0) throw new Failure('input', problems);
           return { text: [...good, 'all is as it was built'].join('\n'), data: { version: 1, path, good } };
         } finally {

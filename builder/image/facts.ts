@@ -36,7 +36,7 @@ export interface ImageFacts {
 }
 
 export function factsOf(image: DiskImage): ImageFacts {
-  const { file, size, table } = image;
+  const { shown: file, size, table } = image;
   const stamp = image.stamp();
   return {
     file,

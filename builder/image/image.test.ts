@@ -94,7 +94,9 @@ function poke(file: string, at: number, text: string): void {
 async function verified(file: string): Promise<string[]> {
   const threads = new Threads(1);
   try {
-    return (await verifyFile(file, threads)).problems.map(({ what, why }) => `${what}: ${why ?? ''}`);
+    return (await verifyFile(file, threads, new AbortController().signal)).problems.map(
+      ({ what, why }) => `${what}: ${why ?? ''}`,
+    );
   } finally {
     await threads.close();
   }

@@ -18,13 +18,16 @@ export type PartitionName = 'esp' | 'slot-a' | 'slot-b' | 'data';
 
 export class DiskImage {
   readonly file: string;
+  /** The name that people know it by: of the packed file, where it came out of one. */
+  readonly shown: string;
   /** Bytes. */
   readonly size: number;
   readonly table: Gpt;
 
   /** Refuses what is no image, and what must be unpacked first. */
-  constructor(file: string) {
+  constructor(file: string, shown = file) {
     this.file = file;
+    this.shown = shown;
     refusePacked(file, readRange(file, 0, 6));
     this.size = statSync(file).size;
     const table = readGpt(file);

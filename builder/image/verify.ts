@@ -8,6 +8,7 @@ import type { Threads } from '../pack/threads.ts';
 import { sumsFile } from '../pipeline/manifest.ts';
 import { DiskImage } from './open.ts';
 import { placeOf } from './place.ts';
+import { withUnpacked } from './unpack.ts';
 
 export interface Verified {
   /** What was looked at and found good, one line each. */
@@ -46,9 +47,10 @@ export async function verifyFolder(folder: string, threads: Threads): Promise<Ve
 }
 
 /** Verifies one file: by the digest beside it where there is one, and an image in depth. */
-export async function verifyFile(file: string, threads: Threads): Promise<Verified> {
+export async function verifyFile(file: string, threads: Threads, signal: AbortSignal): Promise<Verified> {
   const listed = await verifyDigest(file, threads);
-  const depth = /\.(zip|zst|bmap|json|yaml)$/.test(file) ? nothing : await verifyImage(file, threads);
+  const paper = /\.(bmap|json|yaml)$/.test(file);
+  const depth = paper ? nothing : await withUnpacked(file, signal, (image) => verifyImage(image, threads));
   const both = { good: [...listed.good, ...depth.good], problems: [...listed.problems, ...depth.problems] };
   if (both.good.length === 0 && both.problems.length === 0) {
     throw new Failure('input', {

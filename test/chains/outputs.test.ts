@@ -121,6 +121,18 @@ it('the manifest names every file with its digest, every package, and no secret'
     expect(readFileSync(join(output, name), 'utf8')).not.toContain(secret);
 });
 
+it('packed images are looked into as well', () => {
+  for (const kind of ['zip', 'zst']) {
+    const packed = `${image}.${kind}`;
+    expect(edgekiln(['inspect', packed, 'cat', '/etc/os-release']).stdout).toContain('Debian GNU/Linux 13');
+    expect(JSON.parse(edgekiln(['inspect', packed, '--json']).stdout)).toMatchObject({
+      file: packed,
+      stamp: { valid: true },
+    });
+    expect(edgekiln(['verify', packed]).stdout).toContain('slot A is what the stamp names');
+  }
+});
+
 it('a second build does nothing; another set of outputs removes what is not made any more', () => {
   expect(build('--progress=plain').stderr).not.toMatch(/^(disk|zip|zst|manifest) +\d/m);
   writeFileSync(profile, text('image, bmap'));

@@ -1,0 +1,113 @@
+// A packed image, unpacked beside for as long as it is looked at.
+import {
+  closeSync,
+  createReadStream,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createInflateRaw } from 'node:zlib';
+import { Failure } from '../../formats/errors.ts';
+import { run } from '../../formats/programs.ts';
+import { readRange } from './open.ts';
+
+const magic = { zip: '504b0304', zstd: '28b52ffd' } as const;
+
+function kindOf(file: string): keyof typeof magic | undefined {
+  const head = readRange(file, 0, 4).toString('hex');
+  if (head === magic.zip) return 'zip';
+  return head === magic.zstd ? 'zstd' : undefined;
+}
+
+/**
+ * Calls `work` with the image in a `.zip` or `.zst`, which is unpacked into the folder for temporary files (as large
+ * as what it carries, not as it is long) and removed afterwards. Any other file is given as it is.
+ */
+export async function withUnpacked<Result>(
+  file: string,
+  signal: AbortSignal,
+  work: (image: string) => Promise<Result> | Result,
+): Promise<Result> {
+  const kind = kindOf(file);
+  if (kind === undefined) return work(file);
+  const folder = mkdtempSync(join(tmpdir(), 'edgekiln-image-'));
+  const image = join(folder, basename(file).replace(/\.(zip|zst)$/, ''));
+  try {
+    if (kind === 'zip') await unzip(file, image, signal);
+    else await run('zstd', ['-dq', '--sparse', file, '-o', image], { cancelSignal: signal });
+    return await work(image);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Takes the first file out of a zip, which is the image in ours; the end of the deflate stream is the end of it. */
+async function unzip(file: string, image: string, signal: AbortSignal): Promise<void> {
+  const header = readRange(file, 0, 30);
+  const [method, nameLength, extraLength] = [8, 26, 28].map((at) => header.readUInt16LE(at));
+  const name = readRange(file, 30, nameLength ?? 0).toString('utf8');
+  if (method !== 8 || !name.endsWith('.img')) {
+    throw new Failure('input', {
+      what: 'this is not a zip that edgekiln made',
+      where: file,
+      why: `the first file in it is ${name}`,
+    });
+  }
+  const start = 30 + (nameLength ?? 0) + (extraLength ?? 0);
+  const target = new SparseFile(image);
+  try {
+    await pipeline(
+      createReadStream(file, { start, highWaterMark: 1 << 20 }),
+      createInflateRaw({ chunkSize: 1 << 20 }),
+      target,
+      { signal },
+    );
+  } catch (error) {
+    if (signal.aborted) throw new Failure('interrupted', { what: 'unpacking was stopped' }, error);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Failure('input', { what: 'the image in it cannot be unpacked', where: file, why }, error);
+  }
+}
+
+/** Writes what is not zeros, block by block. */
+class SparseFile extends Writable {
+  readonly #descriptor: number;
+  #at = 0;
+
+  constructor(file: string) {
+    super({ highWaterMark: 1 << 21 });
+    this.#descriptor = openSync(file, 'wx', 0o600);
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    try {
+      if (!isZero(chunk)) writeSync(this.#descriptor, chunk, 0, chunk.length, this.#at);
+      this.#at += chunk.length;
+      done();
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    ftruncateSync(this.#descriptor, this.#at);
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    closeSync(this.#descriptor);
+    done(error);
+  }
+}
+
+const zeros = Buffer.alloc(1 << 20);
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.length <= zeros.length && zeros.subarray(0, bytes.length).equals(bytes);
+}
