@@ -68,6 +68,7 @@ function hearStranger(turn: Turn, peer: Peer, message: Message): boolean {
     foundingSince: undefined,
   };
   keep(turn, heardNow(proven, turn.now, message.sequence, 1, body));
+  turn.helloWithin(200); // it waits for its echo in turn, also where this device is quiet otherwise
   return true;
 }
 

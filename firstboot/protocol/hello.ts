@@ -122,18 +122,21 @@ function goneCluster(state: State): ClusterId | undefined {
 export function askIfServerless(turn: Turn): void {
   const { state, now } = turn;
   const { membership } = state.record;
-  if (state.due.hello !== never || membership === undefined) return;
+  if (state.due.hello <= now + askEvery || membership === undefined) return;
   if (serverOf(state, membership.identity.cluster, now) === undefined) turn.helloWithin(1_000);
 }
 
 function helloPause(state: State, now: Milliseconds): Milliseconds {
-  const { membership } = state.record;
+  const { record, site, place } = state;
+  const { membership } = record;
   const age = now - state.since.phase;
   if (membership?.role === 'founder' || membership?.role === 'server') {
     return age < beaconSlowlyAfter ? beaconEvery : beaconSlowly;
   }
   if (membership?.ready === true) {
-    return serverOf(state, membership.identity.cluster, now) === undefined ? askEvery : never;
+    if (serverOf(state, membership.identity.cluster, now) === undefined) return askEvery;
+    // A proposer that missed its echo would not count its votes.
+    return record.decided === undefined && (site.slots[place] ?? -1) >= 0 ? beaconSlowly : never;
   }
   const crowd = Math.max(
     1,

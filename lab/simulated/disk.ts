@@ -6,7 +6,8 @@ export class RecordDisk {
   /** What a start would read. */
   durable: Record | undefined;
   #writing: Record | undefined;
-  full = false;
+  /** Full, or read-only. */
+  refuses = false;
   /** Milliseconds one sync takes. */
   sync = 4;
 
@@ -18,14 +19,14 @@ export class RecordDisk {
   commit(): Record | undefined {
     const record = this.#writing;
     this.#writing = undefined;
-    if (this.full || record === undefined) return undefined;
+    if (this.refuses || record === undefined) return undefined;
     this.durable = record;
     return record;
   }
 
   /** Power is cut. The file format keeps two copies, so a torn write leaves the one before (recordfile.test.ts). */
   cut(random: Random): void {
-    if (this.#writing !== undefined && !this.full && random.chance(0.5)) this.durable = this.#writing;
+    if (this.#writing !== undefined && !this.refuses && random.chance(0.5)) this.durable = this.#writing;
     this.#writing = undefined;
   }
 

@@ -6,6 +6,8 @@ import type { Fault, Scenario } from './schedule.ts';
 /** How a kind of trouble looks, at a time, to a device. */
 type Trouble = (random: Random, at: number, devices: number, lasts: number) => readonly Fault[];
 
+const calmNetwork = { event: 'network', loss: 0, delay: 0.001, duplicates: 0, late: 0 } as const;
+
 const device = (random: Random, devices: number) => 1 + random.below(devices);
 
 const troubles: readonly Trouble[] = [
@@ -38,14 +40,21 @@ const troubles: readonly Trouble[] = [
   },
   (random, at, n) => [{ at, event: 'one-way', device: device(random, n), to: device(random, n) }],
   (random, at) => [
-    { at, event: 'network', loss: random.pick([0.1, 0.3, 0.8]), delay: random.pick([0.001, 0.05, 0.5]) },
-    { at: at + random.between(5, 60), event: 'network', loss: random.pick([0, 0.05]), delay: 0.001 },
+    {
+      at,
+      event: 'network',
+      loss: random.pick([0, 0.1, 0.3, 0.8]),
+      delay: random.pick([0.001, 0.05, 0.5]),
+      duplicates: random.pick([0, 0.2, 1]),
+      late: random.pick([0, 0.1, 0.5]),
+    },
+    { ...calmNetwork, at: at + random.between(5, 60), loss: random.pick([0, 0.05]) },
   ],
   (random, at, n) => [{ at, event: 'pause', device: device(random, n), for: random.pick([1, 15, 60, 200]) }],
   (random, at, n) => {
     const one = device(random, n);
     return [
-      { at, event: 'disk-full', device: one },
+      { at, event: random.pick(['disk-full', 'disk-read-only']), device: one },
       { at: at + random.between(5, 90), event: 'disk-works', device: one },
     ];
   },

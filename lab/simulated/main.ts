@@ -78,6 +78,7 @@ function alone(scenario: Scenario): Batch {
     seeds: 1,
     violations: result.violations.map((violation) => ({ ...violation, seed: scenario.seed })),
     founded: result.foundedAfter === undefined ? [] : [result.foundedAfter],
+    decided: result.decidedAfter === undefined ? [] : [result.decidedAfter],
     marks: Object.fromEntries(result.world.marks),
   };
 }

@@ -76,10 +76,13 @@ function befall(world: World, fault: Fault): void {
     case 'network':
       network.loss = fault.loss;
       network.delay = fault.delay * 1000;
+      network.duplicates = fault.duplicates;
+      network.late = fault.late;
       return;
     case 'disk-full':
+    case 'disk-read-only':
     case 'disk-works':
-      if (board !== undefined) board.disk.full = fault.event === 'disk-full';
+      if (board !== undefined) board.disk.refuses = fault.event !== 'disk-works';
       return;
     case 'disk-slow':
       if (board !== undefined) board.disk.sync = fault.sync * 1000;

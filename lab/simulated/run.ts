@@ -11,6 +11,8 @@ export interface Result {
   readonly foundedAfter: number | undefined;
   /** Nothing but power-on happened before the founding, and no port was silenced by spanning tree. */
   readonly calm: boolean;
+  /** Seconds from when the founder and a majority had power to the decision, if nothing else happened before it. */
+  readonly decidedAfter: number | undefined;
   readonly world: World;
 }
 
@@ -26,7 +28,8 @@ export function run(scenario: Scenario, withTimeline = false): Result {
   if (scenario.heal && world.violations.length === 0) heal(world);
   world.onEnded();
   const { violations, foundedAfter } = world;
-  return { violations, foundedAfter, calm: calmUntil(scenario, world.foundedAt), world };
+  const decidedAfter = calmUntil(scenario, world.decidedAt) ? world.decidedAfter : undefined;
+  return { violations, foundedAfter, calm: calmUntil(scenario, world.foundedAt), decidedAfter, world };
 }
 
 function calmUntil({ schedule, spanningTree }: Scenario, founded: number): boolean {
@@ -37,7 +40,7 @@ function heal(world: World): void {
   world.note(undefined, '-- healed: everything has power, disks work, the network carries');
   world.network.heal(world.now);
   for (const board of world.boards) {
-    board.disk.full = false;
+    board.disk.refuses = false;
     board.disk.sync = 4;
     board.pausedUntil = 0;
     if (board.stolen) continue;

@@ -22,9 +22,15 @@ const fault = z.discriminatedUnion('event', [
     at: seconds,
     event: z.literal('network'),
     loss: z.number().min(0).max(1),
+    /** One way, at least; up to as much again at random. */
     delay: seconds.default(0.001),
+    /** Share that arrives twice, and share that comes up to five seconds late and so out of order. */
+    duplicates: z.number().min(0).max(1).default(0),
+    late: z.number().min(0).max(1).default(0),
   }),
   z.object({ at: seconds, event: z.literal('disk-full'), device }),
+  /** The filesystem turned read-only: nothing is written until it works again, what was there is still read. */
+  z.object({ at: seconds, event: z.literal('disk-read-only'), device }),
   z.object({ at: seconds, event: z.literal('disk-works'), device }),
   z.object({ at: seconds, event: z.literal('disk-slow'), device, sync: seconds }),
   /** Off, wiped, on again: the same stamp, no memory. */
@@ -54,27 +60,41 @@ const fault = z.discriminatedUnion('event', [
 
 export type Fault = z.output<typeof fault>;
 
-export const scheduleSchema = z.object({
-  version: z.literal(1),
-  seed: z.int().min(0).default(1),
-  devices: z.int().min(1).max(253),
-  /** Places that decide; the first seven by default. */
-  electors: z.array(device).min(1).max(7).optional(),
-  /** Places that may never become servers. */
-  workers: z.array(device).default([]),
-  policy: z
-    .string()
-    .regex(/^(first-online|majority|designated: [1-9]\d*)$/)
-    .default('first-online'),
-  refound: z.boolean().default(false),
-  /** Ports stay silent for 30 s after carrier. */
-  spanningTree: z.boolean().default(false),
-  /** Whether everything is healed at the end and the site must converge. */
-  heal: z.boolean().default(true),
-  /** Seconds that the schedule lasts, before healing. */
-  lasts: seconds.default(120),
-  schedule: z.array(fault),
-});
+export const scheduleSchema = z
+  .object({
+    version: z.literal(1),
+    seed: z.int().min(0).default(1),
+    devices: z.int().min(1).max(253),
+    /** Places that decide; the first seven by default. */
+    electors: z.array(device).min(1).max(7).optional(),
+    /** Places that may never become servers. */
+    workers: z.array(device).default([]),
+    policy: z
+      .string()
+      .regex(/^(first-online|majority|designated: [1-9]\d*)$/)
+      .default('first-online'),
+    refound: z.boolean().default(false),
+    /** Ports stay silent for 30 s after carrier. */
+    spanningTree: z.boolean().default(false),
+    /** Whether everything is healed at the end and the site must converge. */
+    heal: z.boolean().default(true),
+    /** Seconds that the schedule lasts, before healing. */
+    lasts: seconds.default(120),
+    schedule: z.array(fault).max(100_000),
+  })
+  .superRefine(({ devices, policy, electors, workers, schedule }, { addIssue }) => {
+    const wrong = (place: number, ...path: (string | number)[]) => {
+      if (place > devices)
+        addIssue({ code: 'custom', path, message: `device ${place} is not on this site of ${devices}` });
+    };
+    if (policy.startsWith('designated: ')) wrong(Number(policy.slice('designated: '.length)), 'policy');
+    for (const [index, one] of (electors ?? []).entries()) wrong(one, 'electors', index);
+    for (const [index, one] of workers.entries()) wrong(one, 'workers', index);
+    for (const [index, one] of schedule.entries()) {
+      if ('device' in one) wrong(one.device, 'schedule', index, 'device');
+      if (one.event === 'one-way') wrong(one.to, 'schedule', index, 'to');
+    }
+  });
 
 /** One run, whole. */
 export type Scenario = z.output<typeof scheduleSchema>;

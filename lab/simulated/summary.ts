@@ -9,6 +9,8 @@ export interface Batch {
   readonly violations: readonly (Violation & { readonly seed: number })[];
   /** Seconds from power-on to the founder's start, of runs whose founding no fault stood in the way of. */
   readonly founded: readonly number[];
+  /** The same to the decision. */
+  readonly decided: readonly number[];
   readonly marks: Readonly<Record<string, number>>;
 }
 
@@ -17,19 +19,23 @@ export interface Summary {
   readonly violations: number;
   readonly p50_s: number | null;
   readonly p99_s: number | null;
+  /** To the decision. */
+  readonly decided_p99_s: number | null;
 }
 
 export function runSeeds(from: number, count: number): Batch {
   const violations: (Violation & { seed: number })[] = [];
   const founded: number[] = [];
+  const decided: number[] = [];
   const marks: Record<string, number> = {};
   for (let seed = from; seed < from + count; seed += 1) {
     const result = run(draw(seed));
     for (const violation of result.violations) violations.push({ ...violation, seed });
     if (result.foundedAfter !== undefined && result.calm) founded.push(result.foundedAfter);
+    if (result.decidedAfter !== undefined) decided.push(result.decidedAfter);
     for (const [mark, times] of result.world.marks) marks[mark] = (marks[mark] ?? 0) + times;
   }
-  return { seeds: count, violations, founded, marks };
+  return { seeds: count, violations, founded, decided, marks };
 }
 
 export function joinBatches(batches: readonly Batch[]): Batch {
@@ -41,15 +47,23 @@ export function joinBatches(batches: readonly Batch[]): Batch {
     seeds: batches.reduce((sum, batch) => sum + batch.seeds, 0),
     violations: batches.flatMap((batch) => batch.violations),
     founded: batches.flatMap((batch) => batch.founded),
+    decided: batches.flatMap((batch) => batch.decided),
     marks,
   };
 }
 
-export function summarize({ seeds, violations, founded }: Batch): Summary {
-  const sorted = [...founded].sort((a, b) => a - b);
-  const quantile = (share: number): number | null => {
-    const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-    return value === undefined ? null : Math.round(value * 10) / 10;
+export function summarize({ seeds, violations, founded, decided }: Batch): Summary {
+  return {
+    seeds,
+    violations: violations.length,
+    p50_s: quantile(founded, 0.5),
+    p99_s: quantile(founded, 0.99),
+    decided_p99_s: quantile(decided, 0.99),
   };
-  return { seeds, violations: violations.length, p50_s: quantile(0.5), p99_s: quantile(0.99) };
+}
+
+function quantile(values: readonly number[], share: number): number | null {
+  const sorted = values.toSorted((a, b) => a - b);
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  return value === undefined ? null : Math.round(value * 10) / 10;
 }

@@ -49,6 +49,9 @@ export class World {
   /** See `Result.foundedAfter`. */
   foundedAfter: number | undefined;
   foundedAt = Number.POSITIVE_INFINITY;
+  /** See `Result.decidedAfter`. */
+  decidedAfter: number | undefined;
+  decidedAt = Number.POSITIVE_INFINITY;
   datagrams = 0;
   /** Handled so far. */
   events = 0;
@@ -173,6 +176,11 @@ export class World {
 
   onPersisted(board: Board, record: Record): void {
     this.memory.persisted(board, record);
+    if (record.decided !== undefined && this.decidedAfter === undefined) {
+      this.decidedAt = this.now;
+      const founder = this.boardAt(record.decided.value.founder);
+      if (founder !== undefined) this.decidedAfter = (this.now - this.#majoritySince(founder)) / 1000;
+    }
     for (const checker of this.#checkers) checker.persisted?.(this, board, record);
   }
 
@@ -199,7 +207,10 @@ export class World {
 
   /** When all that founding waits for had power: the founder, and a majority of electors where they are asked first. */
   #foundableSince(founder: Board): number {
-    if (this.scenario.policy === 'first-online') return founder.poweredAt;
+    return this.scenario.policy === 'first-online' ? founder.poweredAt : this.#majoritySince(founder);
+  }
+
+  #majoritySince(founder: Board): number {
     const { electors, quorum } = founder.stamped;
     const powered = this.boards
       .filter((board) => board.powered && electors.includes(board.place))

@@ -6,7 +6,7 @@ import type { Checker } from './checker.ts';
 const promise = 'one identity a generation';
 
 export function oneIdentity(): Checker {
-  const decided = new Map<number, Certificate>();
+  const decided = new Map<number, Certificate[]>();
   return {
     promise,
     persisted(world, _, { decided: certificate }) {
@@ -17,11 +17,14 @@ export function oneIdentity(): Checker {
         signature.startsWith(`${keyOf(place)}|accepted|`),
       );
       if (!genuine) world.violate(promise, `generation ${generation}: forged for ${value.cluster}`);
-      const before = decided.get(generation);
-      if (before === undefined) decided.set(generation, certificate);
-      else if (!sameIdentity(before.value, value) && !world.memory.excuses(world, before, certificate)) {
-        world.violate(promise, `generation ${generation}: ${before.value.cluster} and ${value.cluster}`);
+      // Judged when it is first on a disk: who knew whom then is what counts, not what is learned later.
+      const known = decided.get(generation) ?? [];
+      if (known.some((other) => sameIdentity(other.value, value))) return;
+      for (const other of known) {
+        if (!world.memory.excuses(world, other, certificate))
+          world.violate(promise, `generation ${generation}: ${other.value.cluster} and ${value.cluster}`);
       }
+      decided.set(generation, [...known, certificate]);
     },
   };
 }
