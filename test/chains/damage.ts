@@ -19,6 +19,8 @@ export interface DamagedDisk {
   /** Zeros for all of a partition. */
   empty(partition: number): void;
   deletePartition(partition: number): void;
+  /** Takes away what lies behind a byte; the table knows nothing of that. */
+  cutOff(length: number): void;
   /** Makes the disk smaller: data's partition ends where it ends now. The filesystem in it knows nothing of that. */
   shrink(dataLength: number): void;
   /** A program of e2fsprogs on data; `@` among the arguments stands for it. */
@@ -57,6 +59,7 @@ export function damagedDisk(file: string): DamagedDisk {
       execFileSync('fallocate', ['--punch-hole', '-o', String(start), '-l', String(length), file]);
     },
     deletePartition: (partition) => void sfdisk(['--quiet', '--delete', file, String(partition)]),
+    cutOff: (length) => truncateSync(file, length),
     shrink(dataLength) {
       const { start } = extent(4);
       // A table that names sectors behind the disk's end is no table to sfdisk: it is written anew.

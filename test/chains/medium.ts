@@ -66,9 +66,14 @@ export function writeCopies(content: Content, stamp: Stamp, copies: readonly [Co
   }
 }
 
-/** Writes a state as the one in force; the other copy is garbage. */
+/** Writes a state as the one in force; the other copy is the one before it. */
 export function writeState(content: Content, stamp: Stamp, state: BootState): void {
-  writeCopies(content, stamp, [state, Buffer.alloc(bootStateSize, 0x2a)]);
+  writeCopies(content, stamp, [state, oneBefore(state)]);
+}
+
+/** An older copy of a state. */
+export function oneBefore(state: BootState): BootState {
+  return { ...state, seq: (state.seq + 9) % 10 };
 }
 
 /** The state in force; undefined when neither copy is whole. */

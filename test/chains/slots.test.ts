@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type BootState,
   bootStateSize,
+  decodeBootState,
   encodeBootState,
   type SlotName,
   type SlotState,
@@ -20,6 +21,7 @@ import {
   copySlot,
   digestOfB,
   inImage,
+  oneBefore,
   readState,
   setArguments,
   stampOf,
@@ -100,7 +102,7 @@ describe('GRUB with a boot state', () => {
   }
 
   it.each<[string, readonly [Copy, Copy], string[], BootState | undefined]>([
-    ['as flashed: A, one attempt less', [older, garbage], triesA, state(5, 'a', 'good', 'bad', 8)],
+    ['as flashed: A, one attempt less', [older, oneBefore(older)], triesA, state(5, 'a', 'good', 'bad', 8)],
     ['the newer copy rules, the first', [newer, older], triesBThenA, next],
     ['or the second', [older, newer], triesBThenA, next],
     [
@@ -133,36 +135,37 @@ describe('GRUB with a boot state', () => {
       triesA,
       state(5, 'a', 'good', 'bad', 8),
     ],
-    ['the first copy garbage', [garbage, newer], triesBThenA, next],
-    ['the second copy zeros', [newer, Buffer.alloc(bootStateSize)], triesBThenA, next],
+    ['the first copy garbage: it cannot be counted, and the trial waits', [garbage, newer], triesA, newer],
+    ['the second copy zeros', [newer, Buffer.alloc(bootStateSize)], triesA, newer],
+    ['garbage, and a good slot: it is booted uncounted', [older, garbage], triesA, older],
     ['both garbage: A', [garbage, garbage], ['the boot state is lost', ...triesA], undefined],
     [
       'both slots bad: each is tried, and nothing is written',
-      [state(3, 'b', 'bad', 'bad', 2), garbage],
+      [state(3, 'b', 'bad', 'bad', 2), oneBefore(state(3, 'b', 'bad', 'bad', 2))],
       triesBThenA,
       state(3, 'b', 'bad', 'bad', 2),
     ],
     [
       'a trial without attempts is bad',
-      [state(3, 'b', 'good', 'trial', 0), garbage],
+      [state(3, 'b', 'good', 'trial', 0), oneBefore(state(3, 'b', 'good', 'trial', 0))],
       triesA,
       state(4, 'a', 'good', 'bad', 8),
     ],
     [
       'a good slot without attempts gives way to a good one, and stays good',
-      [state(3, 'a', 'good', 'good', 0), garbage],
+      [state(3, 'a', 'good', 'good', 0), oneBefore(state(3, 'a', 'good', 'good', 0))],
       triesBThenA,
       state(4, 'b', 'good', 'good', 8),
     ],
     [
       'but not to a bad one',
-      [state(3, 'a', 'good', 'bad', 0), garbage],
+      [state(3, 'a', 'good', 'bad', 0), oneBefore(state(3, 'a', 'good', 'bad', 0))],
       triesA,
       state(3, 'a', 'good', 'bad', 0),
     ],
     [
       'nor to one on trial',
-      [state(3, 'a', 'good', 'trial', 0), garbage],
+      [state(3, 'a', 'good', 'trial', 0), oneBefore(state(3, 'a', 'good', 'trial', 0))],
       triesA,
       state(3, 'a', 'good', 'trial', 0),
     ],
@@ -193,6 +196,21 @@ describe('GRUB with a boot state', () => {
       ['slot a', 'a', 'bad', 8],
       ['slot a', 'a', 'bad', 7],
     ]);
+    await machine.powerCut();
+  });
+
+  it('a copy that is garbage is mended by the initrd, and the next boot is counted', async () => {
+    const content = contentOf(machine);
+    const good = state(5, 'a', 'good', 'bad', 4);
+    writeCopies(content, stamp, [garbage, good]);
+    await machine.powerOn();
+    expect(await said(1)).toEqual(triesA);
+    await machine.console.waitFor(/edgekiln: a damaged copy of the boot state is whole again/, slow);
+    for (const { start } of stamp.disk.bootState)
+      expect(decodeBootState(content.read(start, bootStateSize))).toEqual(good);
+    await machine.reset();
+    expect(await said(1)).toEqual(triesA);
+    expect(readState(content, stamp)).toEqual(state(6, 'a', 'good', 'bad', 3));
     await machine.powerCut();
   });
 
