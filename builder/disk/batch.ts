@@ -17,8 +17,7 @@ const DIRECT = 128 * 1024;
 /** Writes a volume from its first byte on. */
 export class Batch {
   readonly #output: Output;
-  /** All zero from `#filled` on. */
-  readonly #buffer = Buffer.alloc(BATCH);
+  readonly #buffer = Buffer.allocUnsafeSlow(BATCH);
   readonly #sources = new Sources();
   /** Volume offset of the start of the buffer. */
   #start = 0;
@@ -39,7 +38,7 @@ export class Batch {
     if (this.#filled + length > BATCH) this.#flush();
     const room = this.#buffer.subarray(this.#filled, this.#filled + length);
     this.#filled += length;
-    return room;
+    return room.fill(0);
   }
 
   /** Zeros up to that place. */
@@ -48,6 +47,7 @@ export class Batch {
     while (this.at < until) {
       // `#free` may empty the buffer: it goes first.
       const length = this.#free(until - this.at);
+      this.#buffer.fill(0, this.#filled, this.#filled + length);
       this.#filled += length;
     }
   }
@@ -92,10 +92,7 @@ export class Batch {
   }
 
   #flush(): void {
-    if (this.#filled > 0) {
-      this.#output.write(this.#start, this.#buffer.subarray(0, this.#filled));
-      this.#buffer.fill(0, 0, this.#filled);
-    }
+    if (this.#filled > 0) this.#output.write(this.#start, this.#buffer.subarray(0, this.#filled));
     this.#start += this.#filled;
     this.#unyielded += this.#filled;
     this.#filled = 0;

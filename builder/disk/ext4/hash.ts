@@ -4,18 +4,23 @@ const K2 = 0x5a827999;
 const K3 = 0x6ed9eba1;
 const initial = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476] as const;
 const words = new Uint32Array(8);
+const state = new Uint32Array(4);
 
 /** The hash of a name under the filesystem's seed (four words; all zero means MD4's own). The lowest bit is 0. */
 export function hashName(name: Uint8Array, seed: readonly number[]): number {
-  const seeded = seed.some((word) => word !== 0) ? seed : initial;
-  const state = Uint32Array.from(seeded);
+  state.set(isZero(seed) ? initial : seed);
   for (let at = 0; at < name.length; at += 32) {
     fillWords(name, at);
-    halfMd4(state);
+    halfMd4();
   }
   const hash = ((state[1] ?? 0) & ~1) >>> 0;
   // The largest value means the end of a directory.
   return hash === 0xffff_fffe ? 0xffff_fffc : hash;
+}
+
+function isZero(seed: readonly number[]): boolean {
+  for (const word of seed) if (word !== 0) return false;
+  return true;
 }
 
 /** Up to 32 bytes of the name from `at` on as words, padded with what is left of its length. */
@@ -37,34 +42,38 @@ function fillWords(name: Uint8Array, at: number): void {
   while (word < 8) words[word++] = pad;
 }
 
-function halfMd4(state: Uint32Array): void {
+function halfMd4(): void {
   let a = state[0] ?? 0;
   let b = state[1] ?? 0;
   let c = state[2] ?? 0;
   let d = state[3] ?? 0;
-  const w = (i: number): number => words[i] ?? 0;
-  for (const i of [0, 4]) {
-    a = rotate(a + (d ^ (b & (c ^ d))) + w(i), 3);
-    d = rotate(d + (c ^ (a & (b ^ c))) + w(i + 1), 7);
-    c = rotate(c + (b ^ (d & (a ^ b))) + w(i + 2), 11);
-    b = rotate(b + (a ^ (c & (d ^ a))) + w(i + 3), 19);
+  // Loops over places without an array: this runs for each 32 bytes of every name.
+  for (let i = 0; i <= 4; i += 4) {
+    a = rotate(a + (d ^ (b & (c ^ d))) + word(i), 3);
+    d = rotate(d + (c ^ (a & (b ^ c))) + word(i + 1), 7);
+    c = rotate(c + (b ^ (d & (a ^ b))) + word(i + 2), 11);
+    b = rotate(b + (a ^ (c & (d ^ a))) + word(i + 3), 19);
   }
-  for (const i of [1, 0]) {
-    a = rotate(a + ((b & c) + ((b ^ c) & d)) + w(i) + K2, 3);
-    d = rotate(d + ((a & b) + ((a ^ b) & c)) + w(i + 2) + K2, 5);
-    c = rotate(c + ((d & a) + ((d ^ a) & b)) + w(i + 4) + K2, 9);
-    b = rotate(b + ((c & d) + ((c ^ d) & a)) + w(i + 6) + K2, 13);
+  for (let i = 1; i >= 0; i--) {
+    a = rotate(a + ((b & c) + ((b ^ c) & d)) + word(i) + K2, 3);
+    d = rotate(d + ((a & b) + ((a ^ b) & c)) + word(i + 2) + K2, 5);
+    c = rotate(c + ((d & a) + ((d ^ a) & b)) + word(i + 4) + K2, 9);
+    b = rotate(b + ((c & d) + ((c ^ d) & a)) + word(i + 6) + K2, 13);
   }
-  for (const i of [3, 1]) {
-    a = rotate(a + (b ^ c ^ d) + w(i) + K3, 3);
-    d = rotate(d + (a ^ b ^ c) + w(i + 4) + K3, 9);
-    c = rotate(c + (d ^ a ^ b) + w(i - 1) + K3, 11);
-    b = rotate(b + (c ^ d ^ a) + w(i + 3) + K3, 15);
+  for (let i = 3; i >= 1; i -= 2) {
+    a = rotate(a + (b ^ c ^ d) + word(i) + K3, 3);
+    d = rotate(d + (a ^ b ^ c) + word(i + 4) + K3, 9);
+    c = rotate(c + (d ^ a ^ b) + word(i - 1) + K3, 11);
+    b = rotate(b + (c ^ d ^ a) + word(i + 3) + K3, 15);
   }
   state[0] = (state[0] ?? 0) + a;
   state[1] = (state[1] ?? 0) + b;
   state[2] = (state[2] ?? 0) + c;
   state[3] = (state[3] ?? 0) + d;
+}
+
+function word(i: number): number {
+  return words[i] ?? 0;
 }
 
 function rotate(value: number, by: number): number {

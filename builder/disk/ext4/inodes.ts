@@ -37,6 +37,10 @@ export const fileType: Readonly<Record<InodeKind, number>> = {
   symlink: 7,
 };
 
+/** Where its four times are: access, change, content, making; and their highest bits. */
+const times = [8, 12, 16, 144] as const;
+const epochs = [132, 136, 140, 148] as const;
+
 /** What an inode says beyond its extents, target or device, and its xattrs. */
 export interface Inode {
   readonly kind: InodeKind;
@@ -55,14 +59,15 @@ export interface Inode {
 }
 
 /** Writes the fixed fields into 256 zeroed bytes. */
-export function encodeInode(inode: Inode, into: Buffer): void {
-  const u32 = (at: number, value: number): number => into.writeUInt32LE(value >>> 0, at);
-  const u16 = (at: number, value: number): number => into.writeUInt16LE(value & 0xffff, at);
+export function encodeInode(inode: Inode, into: DataView): void {
+  // Faster than a Buffer's methods, which check ranges again and again.
+  const u32 = (at: number, value: number): void => into.setUint32(at, value, true);
+  const u16 = (at: number, value: number): void => into.setUint16(at, value, true);
   const sectors = inode.blocks * 8;
   u16(0, formats[inode.kind] | inode.mode);
   u16(2, inode.uid);
   u32(4, inode.size);
-  for (const at of [8, 12, 16, 144]) u32(at, inode.mtime);
+  for (const at of times) u32(at, inode.mtime);
   u16(24, inode.gid);
   u16(26, inode.links);
   u32(28, sectors);
@@ -74,7 +79,7 @@ export function encodeInode(inode: Inode, into: Buffer): void {
   u16(122, inode.gid >>> 16);
   u16(128, 32);
   const epoch = Math.floor((inode.mtime + 0x8000_0000) / 0x1_0000_0000);
-  for (const at of [132, 136, 140, 148]) u32(at, epoch);
+  for (const at of epochs) u32(at, epoch);
 }
 
 /** Writes a device number into the block field, in the shorter form where it fits. */

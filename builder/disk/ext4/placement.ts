@@ -37,7 +37,7 @@ class Shelves {
 
   /** Comes before each entry: `hash` is made of its path. */
   cut(hash: number): void {
-    if (!this.#roomy) return;
+    if (!this.#roomy || hash % ranks[0].every !== 0) return;
     for (const [rank, cut] of ranks.entries()) {
       if (hash % cut.every !== 0) return;
       const start = this.#starts[rank] ?? 0;

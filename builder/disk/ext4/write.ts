@@ -85,7 +85,7 @@ class Spliced implements Output {
 
 /** An inode, and the parts of it. */
 interface InodeBytes {
-  readonly all: Buffer;
+  readonly all: DataView;
   readonly field: Buffer;
   readonly xattrs: Buffer;
 }
@@ -93,7 +93,7 @@ interface InodeBytes {
 async function writeInodes({ census, layout }: Ext4Plan, batch: Batch): Promise<void> {
   const bytes = Buffer.alloc(INODE_SIZE);
   const into: InodeBytes = {
-    all: bytes,
+    all: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
     field: bytes.subarray(BLOCK_FIELD.at, BLOCK_FIELD.at + BLOCK_FIELD.length),
     xattrs: bytes.subarray(XATTRS_AT),
   };
