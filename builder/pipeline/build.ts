@@ -1,8 +1,7 @@
 // From a loaded profile to images: the one way of the data, stage after stage.
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
-import { renderPersist } from '../../formats/persist.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild } from '../artifacts/locking.ts';
 import { digestOf, type Store } from '../artifacts/store.ts';
@@ -19,6 +18,7 @@ import { tarball } from '../stages/tarball.ts';
 import { tree } from '../stages/tree.ts';
 import { digestOfOverlay } from '../tree/overlay.ts';
 import { readApps, siteApps } from './apps.ts';
+import { treeFiles, treeOptions } from './contents.ts';
 import { k3sProgram, siteImages } from './k3s.ts';
 import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
 import { OutputFolder } from './output.ts';
@@ -78,7 +78,18 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
   const images: BuiltImage[] = [];
   const boards: BoardRecord[] = [];
   const sitePublicKey = publicPem(key);
-  const work = { loaded, lock, options, keyring, sitePublicKey, roster, runner, folder, results };
+  const work = {
+    loaded,
+    lock,
+    options,
+    keyring,
+    siteKey: key,
+    sitePublicKey,
+    roster,
+    runner,
+    folder,
+    results,
+  };
   for (const plan of plans) {
     boards.push(await buildBoard(plan, work));
     for (const { name, hostname, place } of plan.devices) {
@@ -107,6 +118,7 @@ interface Work {
   readonly lock: Lock;
   readonly options: BuildOptions;
   readonly keyring: Keyring;
+  readonly siteKey: KeyObject;
   readonly sitePublicKey: string;
   /** The roster file. */
   readonly roster: string;
@@ -134,27 +146,19 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const apps = await readApps(appsResult.path, profile);
   const imagesResult = await siteImages({ ...sources, apps }, runner);
   const baseResult = await makeBase(set, work);
-  const overlay = overlayFolder('agent');
   const treeResult = await runner.run(
     tree,
-    {
-      agent: {
-        version: 1,
-        site: profile.site.name,
-        edgekiln: version,
-        k3s: { version: k3s.version, standIn: profile.k3s.kind === 'standIn' },
-        port: 80,
-      },
+    await treeOptions(profile, {
+      k3s: { version: k3s.version, standIn: profile.k3s.kind === 'standIn' },
+      siteKey: work.siteKey,
       sitePublicKey: work.sitePublicKey,
-      users: [...profile.users].map((user) => ({ ...user, sshKeys: [...user.sshKeys] })),
-      timezone: profile.system.timezone,
-      locale: profile.system.locale,
-      persist: renderPersist(profile.persist),
       epoch,
-    },
+    }),
     {
+      ...(await treeFiles(profile)),
       base: baseResult,
-      overlay: { path: overlay, digest: await digestOfOverlay(overlay) },
+      overlay: await overlayInput('agent'),
+      lan: await overlayInput('lan'),
       agent: await fileInput(bundled('edgekiln-node.mjs')),
       k3s: k3s.input,
       images: imagesResult,
@@ -268,6 +272,11 @@ function debianSet(lock: Lock, board: Board): DebianSet {
   if (set === undefined)
     throw new Error(`the lock covers the profile and has nothing for ${board.architecture}`);
   return set;
+}
+
+async function overlayInput(concern: string): Promise<Input> {
+  const path = overlayFolder(concern);
+  return { path, digest: await digestOfOverlay(path) };
 }
 
 async function fileInput(path: string): Promise<Input> {

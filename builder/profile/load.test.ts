@@ -94,9 +94,9 @@ describe('what is wrong at its place', () => {
 });
 
 it('says at its place what no build acts on yet', () => {
-  const text = `${smallest}limits: {journal: 32MiB}\noutputs: [image, bundle]\n`;
+  const text = `${smallest}network: {wireguard: 172.30.16.0/20}\noutputs: [image, bundle]\n`;
   expect(parseProfile(encode(text), 'p.yaml', boards).unbuilt).toMatchObject([
-    { what: 'limits is not built yet', where: 'p.yaml:6:1' },
+    { what: 'network.wireguard is not built yet', where: 'p.yaml:6:11' },
     { what: 'the output bundle is not built yet', where: 'p.yaml:7:18' },
   ]);
   expect(parseProfile(encode(smallest), 'p.yaml', boards).unbuilt).toEqual([]);

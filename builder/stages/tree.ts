@@ -1,27 +1,28 @@
-// What is laid over a base: overlays, the agent, k3s, accounts, the site's public facts.
-import { readdir, stat } from 'node:fs/promises';
+// What is laid over a base: overlays, the agent, k3s, accounts, the site's public facts, and the profile's own files.
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { agentConfigFile, renderAgentConfig, siteKeyFile } from '../../formats/agentconfig.ts';
+import {
+  type AgentConfig,
+  agentConfigFile,
+  renderAgentConfig,
+  siteKeyFile,
+} from '../../formats/agentconfig.ts';
 import { appsFolder } from '../../formats/app.ts';
 import { Failure } from '../../formats/errors.ts';
 import { defaultPersist, parsePersist, persistFile, renderPersist } from '../../formats/persist.ts';
 import type { Stage } from '../pipeline/stage.ts';
 import { addPeople } from '../tree/accounts.ts';
+import { storedFile, symlink, unitEntries } from '../tree/contents.ts';
 import type { Entry } from '../tree/entry.ts';
+import type { LanTemplate } from '../tree/lan.ts';
 import { openLayers, writeLayer } from '../tree/layer.ts';
 import { fileEntry, readOverlay } from '../tree/overlay.ts';
 import { readEntry } from '../tree/read.ts';
 import type { Tree } from '../tree/tree.ts';
 
 const schema = z.strictObject({
-  agent: z.strictObject({
-    version: z.literal(1),
-    site: z.string(),
-    edgekiln: z.string(),
-    k3s: z.strictObject({ version: z.string(), standIn: z.boolean() }),
-    port: z.int(),
-  }),
+  agent: z.custom<AgentConfig>(),
   sitePublicKey: z.string(),
   users: z.array(
     z.strictObject({
@@ -35,6 +36,25 @@ const schema = z.strictObject({
   locale: z.string(),
   /** Lines of persist.conf beside the default ones. */
   persist: z.string(),
+  /** Most that the journal may hold, as journald.conf has it. */
+  journal: z.string(),
+  lan: z.custom<LanTemplate>(),
+  /** Fixed addresses by place, and the environment behind a proxy; '' where there is none. */
+  addresses: z.string(),
+  proxy: z.string(),
+  /** registries.yaml of k3s. The salt keeps what manifests say of this option from telling a password. */
+  registries: z.strictObject({ text: z.string(), salt: z.string() }).optional(),
+  /** A file without text is the input `file PATH`. */
+  files: z.array(
+    z.strictObject({
+      path: z.string(),
+      text: z.string().optional(),
+      mode: z.int(),
+      uid: z.int(),
+      gid: z.int(),
+    }),
+  ),
+  units: z.array(z.strictObject({ name: z.string(), text: z.string(), enable: z.boolean() })),
   /** Seconds since 1970: the time of every file that is made here. */
   epoch: z.int(),
 });
@@ -42,28 +62,45 @@ const schema = z.strictObject({
 export type TreeOptions = z.output<typeof schema>;
 
 /** The inputs are the base's folder and files of this machine; `tree.tar` in the result goes over the base. */
-export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'agent' | 'k3s' | 'images' | 'apps', string>>;
+export type TreeInputs = Readonly<
+  Record<'base' | 'overlay' | 'lan' | 'agent' | 'k3s' | 'images' | 'apps' | `file ${string}`, string>
+>;
 
 export const tree: Stage<TreeOptions, TreeInputs> = {
   name: 'tree',
   summary: 'lays overlays, agent, k3s and accounts over the base',
-  version: 4,
+  version: 5,
   schema,
   async run(options, inputs, workshop) {
     const base = openLayers([join(inputs.base, 'base.tar')]);
     refuseUnfit(base);
-    const { site, k3s } = options.agent;
-    const overlay = await readOverlay(inputs.overlay, { site, standIn: k3s.standIn }, options.epoch);
+    const { epoch, journal } = options;
     await writeLayer(join(workshop.result, 'tree.tar'), [
-      ...overlay,
-      ...(await programs(inputs, options.epoch)),
+      ...(await readOverlay(inputs.overlay, { journal }, epoch)),
+      ...(await readOverlay(inputs.lan, { ...options.lan }, epoch)),
+      ...(await programs(inputs, epoch)),
       ...configuration(options),
       ...accounts(base, options),
-      kernelLink(base, options.epoch),
+      ...(await ownFiles(options, inputs)),
+      ...unitEntries(options.units, base, epoch),
+      kernelLink(base, epoch),
     ]);
     base.close();
   },
 };
+
+/** The files of the profile. */
+async function ownFiles({ files, epoch: mtime }: TreeOptions, inputs: TreeInputs): Promise<Entry[]> {
+  return Promise.all(
+    files.map(async ({ path, text, mode, uid, gid }) => {
+      const attributes = { mode, uid, gid, mtime };
+      if (text !== undefined) return fileEntry(path.slice(1), text, attributes);
+      const file = inputs[`file ${path}`];
+      if (file === undefined) throw new Error(`there is no input for ${path}`);
+      return storedFile(path.slice(1), file, attributes);
+    }),
+  );
+}
 
 /** What the agent and the initrd call on a device. */
 const needed = [
@@ -76,8 +113,16 @@ const needed = [
   'usr/bin/partx',
 ];
 
-/** A base from elsewhere may lack what a device cannot do without. */
+/** A base from elsewhere may lack what a device cannot do without, and hold what no image should. */
 function refuseUnfit(base: Tree): void {
+  for (const { path, kind } of base.entries()) {
+    if ((kind !== 'char' && kind !== 'block') || path.startsWith('dev/')) continue;
+    throw new Failure('input', {
+      what: `the base holds a device node outside of /dev: /${path}`,
+      why: 'who may read it reads a disk or memory past all permissions',
+      fix: 'make the base without it; the kernel fills /dev at every start',
+    });
+  }
   const lacking = needed.filter((path) => base.get(path) === undefined);
   if (lacking.length === 0) return;
   throw new Failure('input', {
@@ -89,11 +134,11 @@ function refuseUnfit(base: Tree): void {
 
 async function programs(inputs: TreeInputs, mtime: number): Promise<Entry[]> {
   return [
-    await storedFile('usr/lib/edgekiln/edgekiln-node.mjs', inputs.agent, 0o644, mtime),
-    await storedFile('usr/local/bin/k3s', inputs.k3s, 0o755, mtime),
+    await storedFile('usr/lib/edgekiln/edgekiln-node.mjs', inputs.agent, { mode: 0o644, mtime }),
+    await storedFile('usr/local/bin/k3s', inputs.k3s, { mode: 0o755, mtime }),
     ...(await imageArchives(inputs.images, mtime)),
     ...(await appFiles(inputs.apps, mtime)),
-    ...['kubectl', 'crictl', 'ctr'].map((name) => link(`usr/local/bin/${name}`, 'k3s', mtime)),
+    ...['kubectl', 'crictl', 'ctr'].map((name) => symlink(`usr/local/bin/${name}`, 'k3s', mtime)),
   ];
 }
 
@@ -101,7 +146,9 @@ async function programs(inputs: TreeInputs, mtime: number): Promise<Entry[]> {
 async function imageArchives(folder: string, mtime: number): Promise<Entry[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.tar.zst')).sort();
   return Promise.all(
-    names.map((name) => storedFile(`usr/lib/edgekiln/images/${name}`, join(folder, name), 0o644, mtime)),
+    names.map((name) =>
+      storedFile(`usr/lib/edgekiln/images/${name}`, join(folder, name), { mode: 0o644, mtime }),
+    ),
   );
 }
 
@@ -111,14 +158,10 @@ async function appFiles(folder: string, mtime: number): Promise<Entry[]> {
     .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
     .sort();
   return Promise.all(
-    names.map((name) => storedFile(`${appsFolder.slice(1)}/${name}`, join(folder, name), 0o600, mtime)),
+    names.map((name) =>
+      storedFile(`${appsFolder.slice(1)}/${name}`, join(folder, name), { mode: 0o600, mtime }),
+    ),
   );
-}
-
-async function storedFile(path: string, file: string, mode: number, mtime: number): Promise<Entry> {
-  const { size } = await stat(file);
-  const segments = [{ offset: 0, bytes: { at: 'file' as const, file, offset: 0, length: size } }];
-  return { kind: 'file', path, mode, uid: 0, gid: 0, mtime, size, segments };
 }
 
 function configuration(options: TreeOptions): Entry[] {
@@ -132,9 +175,14 @@ function configuration(options: TreeOptions): Entry[] {
     text(persistFile, persist),
     text('/etc/locale.conf', `LANG=${options.locale}\n`),
     text('/etc/timezone', `${timezone}\n`),
-    link('etc/localtime', `/usr/share/zoneinfo/${timezone}`, mtime),
+    symlink('etc/localtime', `/usr/share/zoneinfo/${timezone}`, mtime),
     // The root is mounted by the initrd; nothing else is mounted from a list.
     text('/etc/fstab', ''),
+    ...(options.addresses === '' ? [] : [text('/etc/edgekiln/addresses', options.addresses)]),
+    ...(options.proxy === '' ? [] : [text('/etc/edgekiln/proxy.env', options.proxy)]),
+    ...(options.registries === undefined
+      ? []
+      : [fileEntry('etc/rancher/k3s/registries.yaml', options.registries.text, { mode: 0o600, mtime })]),
   ];
 }
 
@@ -174,7 +222,7 @@ function accounts(base: Tree, options: TreeOptions): Entry[] {
 
 /** The kernel under the name that bootloaders ask for: the newest of the base. */
 function kernelLink(base: Tree, mtime: number): Entry {
-  return link('boot/vmlinuz', `vmlinuz-${kernelVersion(base)}`, mtime);
+  return symlink('boot/vmlinuz', `vmlinuz-${kernelVersion(base)}`, mtime);
 }
 
 /** The version of the newest kernel of a base. */
@@ -193,8 +241,4 @@ export function kernelVersion(base: Tree): string {
     });
   }
   return newest;
-}
-
-function link(path: string, target: string, mtime: number): Entry {
-  return { kind: 'symlink', path, mode: 0o777, uid: 0, gid: 0, mtime, target };
 }

@@ -84,13 +84,12 @@ describe('enabling a unit', () => {
       'it is a template, and its [Install] section has no DefaultInstance=',
     ],
   ])('%s with %j is refused', (name, text, why) => {
-    const thrown = (() => {
-      try {
-        links(name, { [name]: text });
-      } catch (error) {
-        return error;
-      }
-    })();
+    let thrown: unknown;
+    try {
+      links(name, { [name]: text });
+    } catch (error) {
+      thrown = error;
+    }
     expect(thrown).toBeInstanceOf(Failure);
     expect(thrown).toMatchObject({
       kind: 'input',

@@ -5,23 +5,8 @@ import { printPath } from '../finding.ts';
 import { expand, type Look } from './look.ts';
 
 const unbuilt: readonly (readonly string[])[] = [
-  ['k3s', 'config'],
-  ['devices', '*', 'address'],
-  ['devices', '*', 'hardware'],
-  ['devices', '*', 'failureDomain'],
-  ['devices', '*', 'eligible'],
-  ['devices', '*', 'elector'],
-  ['devices', '*', 'labels'],
-  ['devices', '*', 'taints'],
-  ['formation'],
-  ['servers'],
   ['system', 'locale'],
-  ['lan'],
-  ['network'],
-  ['registries'],
-  ['files'],
-  ['units'],
-  ['limits'],
+  ['network', 'wireguard'],
 ];
 
 /** Outputs that are not made yet. */
