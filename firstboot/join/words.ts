@@ -16,7 +16,7 @@ const setting = z.union([
   z.string(),
   z.number(),
   z.boolean(),
-  z.array(z.union([z.string(), z.number(), z.boolean()])),
+  z.array(z.union([z.string(), z.number(), z.boolean()])).readonly(),
 ]);
 
 const identity = z.object({ cluster: clusterId, ca: hash, founder: aPlace });
