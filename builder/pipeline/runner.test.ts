@@ -47,6 +47,18 @@ async function source(text = 'x') {
 }
 
 describe('a runner', () => {
+  it('takes an option of no value as one that is left out', async () => {
+    const lax: Stage<{ text?: string | undefined }, { readonly source: string }> = {
+      ...shout,
+      schema: z.strictObject({ text: z.string().optional() }),
+      run: async () => {},
+    };
+    const runner = runnerWith(recorder());
+    const made = await runner.run(lax, { text: undefined }, await source());
+    expect(await runner.run(lax, {}, await source())).toEqual(made);
+    expect(runner.records.map(({ options }) => options)).toEqual([{}, {}]);
+  });
+
   it('makes a result once and takes it from the store the next time', async () => {
     const reporter = recorder();
     runs = 0;

@@ -101,10 +101,10 @@ export class Runner {
     });
     const bytes = await bytesBelow(path);
     reporter.finished(name, { cached, milliseconds: now() - began, bytes });
-    const shaped = Object.entries(accepted as object).map(([option, value]) => [
-      option,
-      digestOfValue(value),
-    ]);
+    // One that is left out shapes nothing, however it is left out.
+    const shaped = Object.entries(accepted as object)
+      .filter(([, value]) => value !== undefined)
+      .map(([option, value]) => [option, digestOfValue(value)]);
     this.records.push({
       stage: name,
       version,
