@@ -1,5 +1,5 @@
 // The roster a device goes by: the one of its stamp, or a newer one that reached it later and is kept on data.
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readRoster } from '../../formats/roster.ts';
@@ -17,9 +17,9 @@ export interface GoodRoster {
   readonly subnet: string;
 }
 
-/** Raw 32 bytes in hexadecimal, as rosters have keys. */
+/** The public half of an Ed25519 key, of either half: 32 bytes in hexadecimal, as rosters have keys. */
 export function rawKey(key: KeyObject): PublicKey {
-  const { x } = createPublicKey(key).export({ format: 'jwk' });
+  const { x } = key.export({ format: 'jwk' });
   if (x === undefined) throw new Error('not an Ed25519 key');
   return Buffer.from(x, 'base64url').toString('hex') as PublicKey;
 }
