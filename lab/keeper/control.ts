@@ -99,7 +99,8 @@ function knowPorts(lab: Lab, ports: readonly string[]): void {
   for (const port of ports) if (port !== '*' && !lab.lan.addresses().has(port)) throw unknown(lab, port);
 }
 
-function statusOf(lab: Lab): readonly MachineStatus[] {
+/** All hosts as they are now. */
+export function statusOf(lab: Lab): readonly MachineStatus[] {
   const addresses = lab.lan.addresses();
   return [...lab.hosts.values()].map((machine) => ({
     name: machine.name,

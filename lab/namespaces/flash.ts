@@ -3,8 +3,9 @@
 import { createPublicKey } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { bundled, version } from '../../builder/installation.ts';
+import { bundled } from '../../builder/installation.ts';
 import { Keyring, publicPem } from '../../builder/keys/keyring.ts';
+import { agentConfigOf } from '../../builder/pipeline/agent.ts';
 import type { LoadedProfile } from '../../builder/profile/load.ts';
 import { deviceStamp } from '../../builder/site/device-stamp.ts';
 import { siteRoster } from '../../builder/site/roster.ts';
@@ -36,16 +37,9 @@ export async function flashHosts(
     mkdirSync(dirname(join(slot, path)), { recursive: true, mode: 0o755 });
     writeFileSync(join(slot, path), content);
   };
-  put(
-    agentConfigFile,
-    renderAgentConfig({
-      version: 1,
-      site: profile.site.name,
-      edgekiln: version,
-      k3s: { version: k3s === undefined ? 'stand-in' : 'given', standIn: k3s === undefined },
-      port: 80,
-    }),
-  );
+  const standIn = k3s === undefined;
+  const config = agentConfigOf(profile, { version: standIn ? 'stand-in' : 'given', standIn });
+  put(agentConfigFile, renderAgentConfig(config));
   put(siteKeyFile, publicPem(key));
   put(persistFile, renderPersist([...defaultPersist, ...profile.persist]));
   mkdirSync(join(slot, 'usr/lib/edgekiln/images'), { recursive: true });
