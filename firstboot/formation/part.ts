@@ -5,13 +5,14 @@ import type { AgentConfig } from '../../formats/agentconfig.ts';
 import type { Stamp } from '../../formats/stamp.ts';
 import type { Paths } from '../boot/paths.ts';
 import { Clock } from '../guards/clock.ts';
-import { asking, channelOf } from '../join/client.ts';
+import { type Ask, asking, channelOf } from '../join/client.ts';
 import { type Answers, JoinServer } from '../join/server.ts';
 import { Refused } from '../join/words.ts';
+import { K3sCluster } from '../k3s/cluster.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
 import { Site0 } from '../lan/site0.ts';
 import { withoutK3s } from './absent.ts';
-import type { ClusterStatus, LocalCluster } from './cluster.ts';
+import type { Channel, ClusterStatus, Feed, LocalCluster } from './cluster.ts';
 import { Formation } from './formation.ts';
 import type { FormationView } from './view.ts';
 
@@ -21,6 +22,7 @@ const saveClockEvery = 900_000;
 export class SitePart {
   readonly #formation: Formation;
   readonly #cluster: LocalCluster;
+  readonly #channel: Channel;
   readonly #server: JoinServer;
   readonly #site0: Site0;
   readonly #clock: Clock;
@@ -30,12 +32,14 @@ export class SitePart {
   private constructor(
     formation: Formation,
     cluster: LocalCluster,
+    channel: Channel,
     server: JoinServer,
     site0: Site0,
     clock: Clock,
   ) {
     this.#formation = formation;
     this.#cluster = cluster;
+    this.#channel = channel;
     this.#server = server;
     this.#site0 = site0;
     this.#clock = clock;
@@ -49,19 +53,17 @@ export class SitePart {
     });
     const { formation: recordFile, roster: rosterFile } = paths;
     const formation = await Formation.open({ stamp, siteKey, recordFile, rosterFile });
-    const cluster = withoutK3s(
-      config.k3s === undefined
-        ? 'the image holds no k3s'
-        : 'this version of the agent does not drive k3s yet',
-    );
-    const server = new JoinServer(formation, answersOf(formation));
+    const ask = asking(formation);
+    const { cluster, answers } = clusterOf(paths, config, formation, ask);
+    const server = new JoinServer(formation, { ...ownAnswers(formation), ...answers });
     const settings = {
       mode: config.network?.siteInterface ?? 'macvlan',
       address: formation.siteAddressOf(formation.place),
       match: config.lan?.interface ?? 'en* eth*',
       seed: formation.deviceKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     };
-    return new SitePart(formation, cluster, server, new Site0(settings, paths.root, run), clock);
+    const site0 = new Site0(settings, paths.root, run);
+    return new SitePart(formation, cluster, channelOf(ask), server, site0, clock);
   }
 
   /** Raises the clock before anything that k3s could make a certificate of. Fails where it may not be set. */
@@ -117,22 +119,37 @@ export class SitePart {
 
   async #begin(): Promise<void> {
     await this.#server.listen();
-    await this.#formation.start(this.#cluster, channelOf(asking(this.#formation)));
+    await this.#formation.start(this.#cluster, this.#channel);
   }
 }
 
-/** What a device without a cluster of its own can tell others. */
-function answersOf(formation: Formation): Answers {
+type ClusterAnswers = Pick<Answers, 'admission' | 'standing' | 'fitness' | 'promote' | 'promotion'>;
+
+/** k3s of the image, if it has one, and what it answers other devices. */
+function clusterOf(
+  { root }: Paths,
+  config: AgentConfig,
+  formation: Formation,
+  ask: Ask,
+): { readonly cluster: LocalCluster; readonly answers: ClusterAnswers } {
+  if (config.k3s !== undefined) {
+    const feed: Feed = (event) => formation.feed(event);
+    const cluster = new K3sCluster({ root, config, neighbourhood: formation, ask, feed });
+    return { cluster, answers: cluster.answers() };
+  }
   const refuse = (): Promise<never> => Promise.reject(new Refused('this device is no server of a cluster'));
+  return {
+    cluster: withoutK3s('the image holds no k3s'),
+    answers: { admission: refuse, standing: refuse, fitness: refuse, promote: refuse, promotion: refuse },
+  };
+}
+
+/** What every device of the roster is told. */
+function ownAnswers(formation: Formation): Omit<Answers, keyof ClusterAnswers> {
   return {
     roster: () => Promise.resolve({ text: formation.rosterText() }),
     dossier: () => Promise.resolve({ dossier: formation.dossier() }),
     clock: () => Promise.resolve({ now: Date.now() }),
-    admission: refuse,
-    standing: refuse,
-    fitness: refuse,
-    promote: refuse,
-    promotion: refuse,
   };
 }
 
