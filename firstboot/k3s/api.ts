@@ -32,6 +32,8 @@ export class Api {
     this.#agent = new Agent({ keepAlive: true, maxSockets: 2 });
     this.#got = got.extend({
       prefixUrl: server,
+      // Kubernetes names by it who wrote a field: emptiness.ts.
+      headers: { 'user-agent': 'edgekiln/1' },
       https: {
         certificateAuthority: https.ca,
         certificate: https.certificate,
