@@ -19,8 +19,10 @@ beforeAll(() => {
     if (name.endsWith('.target')) cpSync(join(systemUnits, name), join(root, systemUnits, name));
   }
   cpSync(overlay, root, { recursive: true });
-  for (const program of ['node', 'ssh-keygen', 'edgekiln-node', 'systemctl']) {
-    writeFileSync(join(root, 'usr/bin', program), '#!/bin/sh\n', { mode: 0o755 });
+  mkdirSync(join(root, 'usr/local/bin'), { recursive: true });
+  const programs = ['bin/node', 'bin/ssh-keygen', 'bin/edgekiln-node', 'bin/systemctl', 'local/bin/k3s'];
+  for (const program of programs) {
+    writeFileSync(join(root, 'usr', program), '#!/bin/sh\n', { mode: 0o755 });
   }
 });
 
