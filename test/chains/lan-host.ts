@@ -1,7 +1,7 @@
 // One host of the LAN chain: formation, join channel and site0 as the agent has them, over a k3s that answers at once.
 // It says on stdout what it is, a line of JSON whenever that changes. Arguments: a file of facts, a folder for data.
 import { createPublicKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClusterEffect, ClusterEvent, LocalCluster } from '../../firstboot/formation/cluster.ts';
 import { Formation } from '../../firstboot/formation/formation.ts';
@@ -41,15 +41,21 @@ function answerTo(effect: ClusterEffect): ClusterEvent | undefined {
       };
     }
     case 'startFounder':
+    case 'startMember':
     case 'join':
+      writeFileSync(storeFile, effect.identity.cluster);
       return { kind: 'k3sReady', cluster: effect.identity.cluster };
     default:
       return undefined;
   }
 }
 
+/** What is on the disk of the k3s that is none. */
+const storeFile = join(data, 'store');
+
 const cluster: LocalCluster = {
-  store: () => Promise.resolve(undefined),
+  store: () =>
+    Promise.resolve(existsSync(storeFile) ? (readFileSync(storeFile, 'utf8') as ClusterId) : undefined),
   capable: () => Promise.resolve({ capable: true }),
   carryOut(effect) {
     const answer = answerTo(effect);

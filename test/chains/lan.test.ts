@@ -247,14 +247,14 @@ describe.skipIf(process.getuid?.() !== 0)('hosts on a LAN', () => {
   test('an address that another device has is not taken, and said', async () => {
     lan();
     const [one] = site('shop', 1, 'd');
-    plug('squatter');
-    inside('squatter', 'ip', 'addr', 'add', '198.18.7.1/24', 'dev', 'eth0');
+    plug('e1');
+    inside('e1', 'ip', 'addr', 'add', '198.18.7.1/24', 'dev', 'eth0');
     one?.start();
     await expect
       .poll(() => one?.says()?.conflict, { timeout: 20_000 })
       .toContain('another device on this LAN has the address 198.18.7.1');
     expect(one?.says()?.site0).toBeNull();
-    inside('squatter', 'ip', 'addr', 'flush', 'dev', 'eth0');
+    inside('e1', 'ip', 'addr', 'flush', 'dev', 'eth0');
     await expect.poll(() => one?.says()?.site0, { timeout: 45_000 }).toBe('site0');
     expect(one?.says()?.conflict).toBeNull();
   });
