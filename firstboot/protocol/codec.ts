@@ -12,7 +12,17 @@ import type { BootId, Incarnation, ShortHash } from './terms.ts';
 import { Reader, Writer } from './wire.ts';
 
 const version = 1;
-const kinds = ['hello', 'prepare', 'promise', 'accept', 'accepted', 'recover', 'recovered', 'loss'] as const;
+/** In the order of their numbers. */
+export const kinds = [
+  'hello',
+  'prepare',
+  'promise',
+  'accept',
+  'accepted',
+  'recover',
+  'recovered',
+  'loss',
+] as const;
 
 /** A site's name, and the 8 bytes that stand for it on the wire. */
 export interface SiteTag {

@@ -83,7 +83,7 @@ function heardNow(
   const { place, boot, provenAt, formerBoots, strangers } = peer;
   const hello = news ?? peer.hello;
   const cluster = hello?.cluster;
-  const founding = cluster !== undefined && !cluster.ready && cluster.server;
+  const founding = cluster === undefined ? hello?.phase === 'founding' : !cluster.ready && cluster.server;
   return {
     place,
     boot,

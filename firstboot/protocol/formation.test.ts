@@ -1,7 +1,12 @@
 // The document says what the code does; the code keeps to what the core may use.
+import { createHash, createPrivateKey } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { decode, encode, kinds } from './codec.ts';
 import { stateDiagram, transitionTable } from './diagram.ts';
+import { Envelopes } from './envelope.ts';
+import { fields } from './fields.ts';
+import type { ShortHash } from './terms.ts';
 import * as timings from './timings.ts';
 
 const document = readFileSync(new URL('../../docs/formation.md', import.meta.url), 'utf8');
@@ -16,6 +21,39 @@ describe('docs/formation.md', () => {
       const seconds = value / 1000;
       expect(document, name).toContain(`| \`${name}\` | ${seconds} |`);
     }
+  });
+});
+
+describe('the bytes in docs/formation.md', () => {
+  const site = {
+    name: 'shop-7',
+    tag: createHash('sha256').update('shop-7').digest('hex').slice(0, 16) as ShortHash,
+  };
+  const samples = [...document.matchAll(/^\| (\w+) \| `(01[0-9a-f]{80,})` \|$/gm)];
+  it('has a sample of every kind', () => {
+    expect(samples.map(([, kind]) => kind)).toEqual([...kinds]);
+  });
+  it.each(samples)('%s', (_, kind, hex = '') => {
+    const message = decode(Buffer.from(hex, 'hex'), site);
+    if (typeof message === 'string') throw new Error(message);
+    expect(message.body.kind).toBe(kind);
+    expect(message).toMatchObject({ from: 3, to: 0, boot: 0x0a0b0c0d0e0f, sequence: 258, generation: 1 });
+    expect(encode(message, site).toString('hex')).toBe(hex);
+  });
+  it('lists every field under its tag', () => {
+    for (const [name, { tag }] of Object.entries(fields))
+      expect(document).toContain(`| ${tag} | \`${name}\` |`);
+  });
+  it('has a datagram that its key signed', () => {
+    const [, hex = ''] = /^`([0-9a-f]{200,})`$/m.exec(document) ?? [];
+    const datagram = Buffer.from(hex, 'hex');
+    const seed = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, 2)]);
+    const key = createPrivateKey({ key: seed, format: 'der', type: 'pkcs8' });
+    const message = decode(datagram.subarray(8, -64), site);
+    if (typeof message === 'string') throw new Error(message);
+    expect(new Envelopes(site, Buffer.alloc(32, 1)).seal(message, key).toString('hex')).toBe(hex);
+    const body = samples.find(([, kind]) => kind === 'recover')?.[2];
+    expect(datagram.subarray(8, -64).toString('hex')).toBe(body);
   });
 });
 

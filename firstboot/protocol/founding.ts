@@ -76,8 +76,7 @@ function found(turn: Turn, identity: Identity): void {
 function clusterClaimed(peer: Peer | undefined, now: number): boolean {
   if (!alive(peer, now, serverSilent)) return false;
   const { hello, foundingSince } = peer;
-  if (hello?.cluster === undefined) return hello?.phase === 'founding';
-  if (hello.cluster.ready) return true;
+  if (hello?.cluster?.ready === true) return true;
   return foundingSince !== undefined && now - foundingSince < foundingCounts;
 }
 

@@ -38,6 +38,8 @@ export class Board {
   /** A thief has it: its key speaks, its protocol does not run. */
   stolen = false;
   flashes = 0;
+  /** Its k3s and its tools never answer. */
+  hung = false;
   readonly #world: World;
   #startedAt = 0;
   #wakesAt = Number.POSITIVE_INFINITY;
@@ -214,6 +216,7 @@ export class Board {
         world.onAlarm(this, effect.alarm, effect.about);
         return;
       case 'makeIdentity': {
+        if (this.hung) return;
         const identity: Identity = {
           cluster: world.random.bits48().toString(16).padStart(12, '0') as ClusterId,
           ca: 'ca'.repeat(32) as Hash,

@@ -5,8 +5,8 @@ import type { World } from './world.ts';
 /** Every device with power is in the decided cluster, and knows that it was decided. */
 export function converged(world: World): boolean {
   let cluster: string | undefined;
-  for (const { powered, stolen, state } of world.boards) {
-    if (!powered || stolen) continue;
+  for (const { powered, stolen, hung, state } of world.boards) {
+    if (!powered || stolen || hung) continue;
     const { membership, decided } = state?.record ?? {};
     if (state === undefined || membership?.ready !== true || decided === undefined) return false;
     if (state.phase !== 'member' && state.phase !== 'serving') return false;
@@ -20,7 +20,7 @@ export function converged(world: World): boolean {
 const persons: ReadonlyMap<Alarm, (world: World) => boolean> = new Map([
   ['holds-data', (world) => happened(world, 'deploy')],
   ['two-clusters', (world) => happened(world, 'deploy')],
-  ['founder-lost', (world) => happened(world, 'flash', 'clone', 'steal')],
+  ['founder-lost', (world) => happened(world, 'flash', 'clone', 'steal', 'hang')],
   ['memory-lost', (world) => happened(world, 'flash', 'clone')],
   ['clone', (world) => happened(world, 'clone')],
   ['join-refused', (world) => happened(world, 'flash', 'clone')],
@@ -38,8 +38,8 @@ function couldConverge({ boards, scenario }: World): boolean {
   const honest = boards.filter((board) => board.powered && !board.stolen && board.state !== undefined);
   const site = boards[0]?.stamped;
   const electors = honest.filter((board) => site?.electors.includes(board.place));
-  const mayFound = honest.some(({ state, place }) => {
-    if (state === undefined) return false;
+  const mayFound = honest.some(({ state, place, hung }) => {
+    if (state === undefined || hung) return false;
     const { record } = state;
     const designated = scenario.policy.startsWith('designated');
     const eligible = site?.members[place]?.eligible === true && !record.wasServer;
@@ -53,6 +53,8 @@ function couldConverge({ boards, scenario }: World): boolean {
 export function owed(world: World): string | undefined {
   if (converged(world) || !couldConverge(world)) return undefined;
   const excused = world.boards.some((board) => {
+    // A server whose k3s hangs still says what it is: a person pulls its plug.
+    if (board.hung && board.state?.record.membership?.ready === true) return true;
     return board.state?.alarms.some((alarm) => persons.get(alarm)?.(world) === true);
   });
   if (excused) return undefined;

@@ -95,7 +95,14 @@ const troubles: readonly Trouble[] = [
   },
   // Rare: each needs a person afterwards, and hides what else could be found.
   (random, at, n) => (random.chance(0.1) ? [{ at, event: 'clone', device: device(random, n) }] : []),
-  (random, at, n) => (random.chance(0.15) ? [{ at, event: 'steal', device: device(random, n) }] : []),
+  (random, at, n) => {
+    if (!random.chance(0.15)) return [];
+    const theft = { at, event: 'steal', device: device(random, n) } as const;
+    return random.chance(0.5)
+      ? [theft]
+      : [{ at: at / 2, event: 'replay', on: false }, theft, { at: at + 1, event: 'replay', on: true }];
+  },
+  (random, at, n) => (random.chance(0.15) ? [{ at, event: 'hang', device: device(random, n) }] : []),
   (random, at, n) => {
     const some = Array.from({ length: n }, (_, index) => index + 1).filter(() => random.chance(0.5));
     const mistake = random.chance(0.5) && some.length > 0 ? { electors: some.slice(0, 7) } : {};

@@ -186,7 +186,7 @@ export class K3s {
   /** Goes on after a measured time, varied, unless this k3s was stopped meanwhile. */
   #after(time: number, run: number, then: () => void): void {
     this.#world.at(this.#world.now + time * this.#world.random.between(0.8, 1.5), () => {
-      if (run === this.#run && this.#board.powered) then();
+      if (run === this.#run && this.#board.powered && !this.#board.hung) then();
     });
   }
 }

@@ -117,6 +117,12 @@ function befall(world: World, fault: Fault): void {
       world.recording = true;
       if (fault.on && !world.replaying) replay(world, 0, 400);
       return;
+    case 'hang':
+      if (board !== undefined) {
+        board.hung = true;
+        board.k3s.stop();
+      }
+      return;
     case 'resolve':
       board?.feed({ kind: 'resolve' });
       return;
@@ -155,6 +161,8 @@ function steal(world: World, board: Board): void {
   };
   const boot = world.random.bits48() as BootId;
   let sequence = 0;
+  // It says that it could found, and never does: whoever waits for it waits in vain.
+  const boasts = world.random.chance(0.5);
   world.network.plug(board.index, world.now);
   world.dossierFrom = (peer) => (peer.stolen ? forgedDossier(world, peer, identity) : honestDossier(peer));
   // Honest boards fetch only from boards with power: the thief's laptop has some.
@@ -172,8 +180,8 @@ function steal(world: World, board: Board): void {
       generation: world.random.chance(0.5) ? heard.generation : heard.generation + 1,
       body: {
         ...heard.body,
-        phase: 'serving',
-        canFound: false,
+        phase: boasts ? 'listening' : 'serving',
+        canFound: boasts,
         cluster: undefined,
         decided: identity.cluster,
         gone: undefined,

@@ -27,6 +27,9 @@ export async function bundleWorker(outfile: string, plugins: readonly Plugin[] =
   });
 }
 
+/** Sites that form, or servers over days (servers.ts). */
+export type Worlds = 'sites' | 'servers';
+
 /** Runs seeds `from` to `from + count` on `workers` threads; `enough` may end it early. */
 export async function runOnWorkers(
   script: string,
@@ -34,6 +37,7 @@ export async function runOnWorkers(
   count: number,
   workers: number,
   enough: (batch: Batch) => boolean = () => false,
+  worlds: Worlds = 'sites',
 ): Promise<readonly Batch[]> {
   const batches: Batch[] = [];
   let next = from;
@@ -47,7 +51,7 @@ export async function runOnWorkers(
           return;
         }
         const size = Math.min(batchSize, end - next);
-        worker.postMessage({ from: next, count: size });
+        worker.postMessage({ from: next, count: size, worlds });
         next += size;
       };
       worker.on('message', (batch: Batch) => {

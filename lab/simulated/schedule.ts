@@ -55,6 +55,8 @@ const fault = z.discriminatedUnion('event', [
   z.object({ at: seconds, event: z.literal('steal'), device }),
   /** A stranger replays what was heard on the LAN. */
   z.object({ at: seconds, event: z.literal('replay'), on: z.boolean() }),
+  /** From now on k3s and its tools hang on this device: nothing that is asked of them is ever answered. */
+  z.object({ at: seconds, event: z.literal('hang'), device }),
   z.object({ at: seconds, event: z.literal('resolve'), device }),
 ]);
 

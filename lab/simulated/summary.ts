@@ -1,6 +1,7 @@
 // What many runs come to: the last line of every run of the simulator, as JSON.
 import { draw } from './draw.ts';
 import { run } from './run.ts';
+import { runServers } from './servers.ts';
 import type { Violation } from './world.ts';
 
 /** What one batch of seeds came to; batches of several workers are joined. */
@@ -36,6 +37,15 @@ export function runSeeds(from: number, count: number): Batch {
     for (const [mark, times] of result.world.marks) marks[mark] = (marks[mark] ?? 0) + times;
   }
   return { seeds: count, violations, founded, decided, marks };
+}
+
+export function runServerSeeds(from: number, count: number): Batch {
+  const violations: (Violation & { seed: number })[] = [];
+  for (let seed = from; seed < from + count; seed += 1) {
+    for (const what of runServers(seed).violations)
+      violations.push({ promise: 'servers', at: 0, what, seed });
+  }
+  return { seeds: count, violations, founded: [], decided: [], marks: {} };
 }
 
 export function joinBatches(batches: readonly Batch[]): Batch {

@@ -1,7 +1,8 @@
 // One thread of the pool: runs the seeds it is told to.
 import { parentPort } from 'node:worker_threads';
-import { runSeeds } from './summary.ts';
+import type { Worlds } from './pool.ts';
+import { runSeeds, runServerSeeds } from './summary.ts';
 
-parentPort?.on('message', ({ from, count }: { from: number; count: number }) => {
-  parentPort?.postMessage(runSeeds(from, count));
+parentPort?.on('message', ({ from, count, worlds }: { from: number; count: number; worlds: Worlds }) => {
+  parentPort?.postMessage(worlds === 'sites' ? runSeeds(from, count) : runServerSeeds(from, count));
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { transitions } from '../../firstboot/protocol/phases.ts';
 import { runPool } from '../../lab/simulated/pool.ts';
 import { joinBatches, summarize } from '../../lab/simulated/summary.ts';
+import { hunt, mutants } from '../formation/mutants.ts';
 
 const seeds = 100_000;
 
@@ -54,5 +55,12 @@ describe('formation', () => {
     const phases = Object.keys(transitions).filter((name) => !elsewhere.includes(name));
     const marks = [...rules, ...phases.map((name) => `phase: ${name}`)];
     expect(marks.filter((mark) => batch.marks[mark] === undefined)).toEqual([]);
+  });
+
+  it('can fail: at least 20 weakened rules are noticed within 2,000 sites each', async () => {
+    const results = await hunt(mutants, 2_000);
+    const missed = results.filter(({ by }) => by === undefined).map(({ rule }) => rule);
+    console.log(JSON.stringify({ mutants: results.length, missed }));
+    expect(results.length - missed.length).toBeGreaterThanOrEqual(20);
   });
 });

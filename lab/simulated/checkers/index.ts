@@ -1,4 +1,6 @@
 // Every promise, one checker each.
+
+import { calmOnce } from './calm-once.ts';
 import type { Checker } from './checker.ts';
 import { dataKept } from './data-kept.ts';
 import { foundsOnce } from './founds-once.ts';
@@ -8,5 +10,13 @@ import { provenGenerations } from './proven-generations.ts';
 import { saidIsKept } from './said-is-kept.ts';
 
 export function allCheckers(): readonly Checker[] {
-  return [oneIdentity(), provenGenerations(), majorityOnce(), dataKept(), foundsOnce(), saidIsKept()];
+  return [
+    oneIdentity(),
+    provenGenerations(),
+    majorityOnce(),
+    dataKept(),
+    foundsOnce(),
+    saidIsKept(),
+    calmOnce(),
+  ];
 }
