@@ -39,7 +39,11 @@ type Happening = WithoutTime<Event>;
 /** Datagrams remembered to know their copies: one comes by IPv4 and IPv6, and again over site0. */
 const copiesKept = 256;
 /** Rules that are used all the time and say nothing to a reader of the journal. */
-const quiet: ReadonlySet<Rule> = new Set(['discovery: copy dropped', 'founding: waits its turn']);
+const quiet: ReadonlySet<Rule> = new Set([
+  'discovery: copy dropped',
+  'discovery: proven',
+  'founding: waits its turn',
+]);
 
 export class Formation implements Neighbourhood {
   readonly place: Place;

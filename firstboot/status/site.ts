@@ -48,7 +48,7 @@ export function siteWait(view: FormationView, k3s: ClusterStatus | undefined): s
   const doing = k3s?.doing === undefined ? '' : `; it ${k3s.doing}`;
   switch (view.phase) {
     case 'listening':
-      return view.places.length === 1 ? undefined : `the boards of its site: ${boardsSeen(view.places)}`;
+      return listeningWait(view.places);
     case 'proposing':
       return `a majority of the boards that decide: ${boardsSeen(view.places)}`;
     case 'founding':
@@ -62,6 +62,15 @@ export function siteWait(view: FormationView, k3s: ClusterStatus | undefined): s
     default:
       return undefined;
   }
+}
+
+function listeningWait(places: readonly PlaceView[]): string {
+  const founding = places.find(({ seen, phase }) => seen === 'now' && phase === 'founding');
+  if (founding !== undefined) return `the cluster that ${founding.name} founds`;
+  const someServer = places.find(({ seen, server }) => seen === 'now' && server);
+  if (someServer !== undefined) return `the cluster of ${someServer.name} to let it in`;
+  if (places.length === 1) return 'the network to settle; then it founds its cluster';
+  return `the boards of its site: ${boardsSeen(places)}`;
 }
 
 /** `2 of 3 boards seen; shop-03 has not appeared`. */

@@ -147,7 +147,10 @@ function waits({ identity, record, formation, k3s, ...facts }: Facts): Omit<Wait
   if (interfaces.length === 0) list.push({ id: 'interface', what: 'a network interface' });
   else if (linked.length === 0) {
     list.push({ id: 'link', what: `a network cable in ${interfaces.map(({ name }) => name).join(' or ')}` });
-  } else if (!linked.some(({ addresses }) => addresses.some(({ linkLocal }) => !linkLocal))) {
+  } else if (
+    formation === undefined &&
+    !linked.some(({ addresses }) => addresses.some(({ linkLocal }) => !linkLocal))
+  ) {
     list.push({ id: 'address', what: `an address on ${linked.map(({ name }) => name).join(' or ')} (DHCP)` });
   }
   const wait = formation === undefined ? undefined : siteWait(formation, k3s);
