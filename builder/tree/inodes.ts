@@ -15,7 +15,30 @@ const SORTED = 12;
 
 const kinds = ['file', 'directory', 'symlink', 'char', 'block', 'fifo', 'socket'] as const;
 export type InodeKind = (typeof kinds)[number];
+const nothing = Buffer.alloc(0);
 export type InodeEntry = Exclude<Entry, { kind: 'hardlink' }>;
+
+/** What an inode says, in one object that is filled again and again: very many entries are gone through without any. */
+export class Facts {
+  kind: InodeKind = 'file';
+  mode = 0;
+  uid = 0;
+  gid = 0;
+  /** Seconds since 1970. */
+  mtime = 0;
+  xattrs: Xattrs | undefined;
+  /** Bytes of a file or of a symbolic link's target. */
+  size = 0;
+  /** Of a file that is one range: where it is. */
+  file = '';
+  offset = 0;
+  /** Of a file that is not. */
+  segments: readonly Segment[] | undefined;
+  /** Page with the target of a symbolic link, from `offset` on; valid until the next step. */
+  page: Buffer = nothing;
+  major = 0;
+  minor = 0;
+}
 
 /** In place of the index of a file: the segments are objects. */
 const PIECES = 0xffff_ffff;
@@ -138,6 +161,32 @@ export class Inodes {
       default:
         if (xattrs === undefined) return { path, mode, uid, gid, mtime, kind };
         return { path, mode, uid, gid, mtime, xattrs, kind };
+    }
+  }
+
+  /** Fills what holds for its kind. */
+  tell(inode: number, facts: Facts): void {
+    const inodes = this.#records;
+    const kindMode = inodes.get(inode, KIND_MODE);
+    facts.kind = kinds[kindMode & 15] ?? 'file';
+    facts.mode = kindMode >>> 4;
+    facts.uid = inodes.get(inode, UID);
+    facts.gid = inodes.get(inode, GID);
+    facts.mtime = inodes.getLong(inode, MTIME);
+    facts.xattrs = this.#xattrs[inodes.get(inode, XATTRS)];
+    facts.size = inodes.getLong(inode, SIZE);
+    if (facts.kind === 'file') {
+      const source = inodes.get(inode, SOURCE);
+      facts.segments = source === PIECES ? (this.#pieces[inodes.get(inode, PLACE)] ?? []) : undefined;
+      facts.file = this.#files[source] ?? '';
+      facts.offset = inodes.getLong(inode, PLACE);
+    } else if (facts.kind === 'symlink') {
+      const place = inodes.get(inode, PLACE);
+      facts.page = this.#strings.page(place);
+      facts.offset = this.#strings.startOf(place);
+    } else {
+      facts.major = inodes.get(inode, PLACE);
+      facts.minor = inodes.get(inode, PLACE + 1);
     }
   }
 

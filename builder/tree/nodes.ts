@@ -1,6 +1,6 @@
 // How a tree is kept: names and what they name in flat records, about 130 bytes an entry, none of them objects.
 import { nameToBytes } from './entry.ts';
-import { type InodeEntry, type InodeKind, Inodes } from './inodes.ts';
+import { type Facts, type InodeEntry, type InodeKind, Inodes } from './inodes.ts';
 import { ByteStrings, Records } from './pages.ts';
 
 /** Index of a name; `root` is the root directory, and where a link to a node is meant, none. */
@@ -69,6 +69,19 @@ export class Nodes {
 
   name(node: Node): string {
     return this.#strings.text(this.#nodes.get(node, NAME), this.#nodes.get(node, NAME_LENGTH));
+  }
+
+  /** The bytes of a name are so many from `startOf` on in `pageOf`, which is valid until the next call. */
+  lengthOf(node: Node): number {
+    return this.#nodes.get(node, NAME_LENGTH);
+  }
+
+  pageOf(node: Node): Buffer {
+    return this.#strings.page(this.#nodes.get(node, NAME));
+  }
+
+  startOf(node: Node): number {
+    return this.#strings.startOf(this.#nodes.get(node, NAME));
   }
 
   path(node: Node): string {
@@ -160,6 +173,11 @@ export class Nodes {
   /** The entry of a node, under that path. */
   entry(node: Node, path: string): InodeEntry {
     return this.#inodes.entry(this.inode(node), path);
+  }
+
+  /** What a node names, without an object for it. */
+  tell(node: Node, facts: Facts): void {
+    this.#inodes.tell(this.inode(node), facts);
   }
 
   /** Puts the bytes of a name into `#name` and gives their hash (FNV-1a over parent and name). */

@@ -132,14 +132,14 @@ export class ByteStrings {
     this.#page = bytesOf(this.#pages.load(0));
   }
 
-  /** Keeps a copy of the first `length` bytes (less than 64 KiB) and gives their place. */
-  add(bytes: Uint8Array, length: number): number {
+  /** Keeps a copy of `length` bytes (less than 64 KiB) from `from` on and gives their place. */
+  add(bytes: Uint8Array, length: number, from = 0): number {
     // No string lies across two pages.
     if ((this.#length % PAGE_BYTES) + length > PAGE_BYTES)
       this.#length += PAGE_BYTES - (this.#length % PAGE_BYTES);
     const place = this.#length;
     const page = this.#turn(place);
-    for (let i = 0; i < length; i++) page[(place % PAGE_BYTES) + i] = bytes[i] ?? 0;
+    for (let i = 0; i < length; i++) page[(place % PAGE_BYTES) + i] = bytes[from + i] ?? 0;
     this.#length += length;
     return place;
   }
@@ -148,6 +148,16 @@ export class ByteStrings {
   at(place: number, length: number): Buffer {
     const page = this.#turn(place);
     return page.subarray(place % PAGE_BYTES, (place % PAGE_BYTES) + length);
+  }
+
+  /** The page a place is in: valid until the next call. */
+  page(place: number): Buffer {
+    return this.#turn(place);
+  }
+
+  /** Where in its page a place is. */
+  startOf(place: number): number {
+    return place % PAGE_BYTES;
   }
 
   isAt(place: number, bytes: Uint8Array, length: number): boolean {

@@ -70,6 +70,25 @@ export class Tree {
     return node === root ? undefined : this.#nodes.entry(node, this.#nodes.path(node));
   }
 
+  /** Every name below the root in the order of `entries`, as nodes: for what looks at very many. */
+  *walk(): Generator<Node> {
+    const stack = [this.#nodes.children(root)];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const step = top.next();
+      if (step.done) {
+        stack.pop();
+        continue;
+      }
+      yield step.value;
+      if (this.#nodes.kind(step.value) === 'directory') stack.push(this.#nodes.children(step.value));
+    }
+  }
+
+  /** Names and what they name, by the nodes of `walk`; to be read only. */
+  get nodes(): Nodes {
+    return this.#nodes;
+  }
+
   *#below(directory: Node, prefix: string, firstNames: Map<number, Node>): Generator<Entry> {
     // Its own stack: generators in generators cost their depth for each entry.
     const stack = [{ prefix, children: this.#nodes.children(directory) }];

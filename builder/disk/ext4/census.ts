@@ -1,9 +1,10 @@
 // What is known of each entry: its name and parent, what its inode says, then which number and blocks it has.
-import type { Entry, Segment, Xattrs } from '../../tree/entry.ts';
-import { nameToBytes } from '../../tree/entry.ts';
+import type { Segment, Xattrs } from '../../tree/entry.ts';
+import type { Facts } from '../../tree/inodes.ts';
 import { ByteStrings, Records } from '../../tree/pages.ts';
-import { type DirectoryPlan, type Name, planDirectory } from './directories.ts';
+import { type DirectoryPlan, type Names, planDirectory } from './directories.ts';
 import type { LogicalRun } from './extents.ts';
+import { hashName } from './hash.ts';
 import { fileType, type InodeKind } from './inodes.ts';
 
 /** Index of an entry in the order they come; 0 is the root directory. */
@@ -64,56 +65,49 @@ export class Census {
     this.#strings.close();
   }
 
-  /** Adds a name; `hash` is a number made of its path alone. */
-  add(parent: Index, name: Uint8Array, kind: InodeKind, hash: number): Index {
+  /** Adds a name, `length` bytes from `from` on; `hash` is a number made of its path alone. */
+  add(parent: Index, name: Uint8Array, from: number, length: number, kind: InodeKind, hash: number): Index {
     const index = this.#records.add();
     this.#records.set(index, PARENT, parent);
-    this.#records.set(index, NAME, this.#strings.add(name, name.length));
-    this.#records.set(index, LENGTH_TYPE, name.length | (fileType[kind] << 16));
+    this.#records.set(index, NAME, this.#strings.add(name, length, from));
+    this.#records.set(index, LENGTH_TYPE, length | (fileType[kind] << 16));
     this.#records.set(index, OWNER, index);
     this.#records.set(index, HASH, hash);
     return index;
   }
 
-  /** Keeps what the inode of an entry says. */
-  describe(index: Index, entry: Exclude<Entry, { kind: 'hardlink' }>): void {
+  /** Keeps what an inode says. */
+  describe(index: Index, facts: Facts): void {
     const records = this.#records;
-    records.set(index, MODE, entry.mode);
-    records.set(index, UID, entry.uid);
-    records.set(index, GID, entry.gid);
-    records.setLong(index, MTIME, entry.mtime);
-    if (entry.xattrs !== undefined) records.set(index, XATTRS, this.#xattrNumber(entry.xattrs));
-    if (entry.kind === 'file') this.#describeContent(index, entry.size, entry.segments);
-    else if (entry.kind === 'symlink') {
-      const target = nameToBytes(entry.target);
-      records.setLong(index, SIZE, target.length);
-      records.setLong(index, OFFSET, this.#strings.add(target, target.length));
-    } else if (entry.kind === 'char' || entry.kind === 'block') {
-      records.set(index, OFFSET, entry.major);
-      records.set(index, OFFSET + 1, entry.minor);
+    records.set(index, MODE, facts.mode);
+    records.set(index, UID, facts.uid);
+    records.set(index, GID, facts.gid);
+    records.setLong(index, MTIME, facts.mtime);
+    if (facts.xattrs !== undefined) records.set(index, XATTRS, this.#xattrNumber(facts.xattrs));
+    if (facts.kind === 'file') this.#describeContent(index, facts);
+    else if (facts.kind === 'symlink') {
+      records.setLong(index, SIZE, facts.size);
+      records.setLong(index, OFFSET, this.#strings.add(facts.page, facts.size, facts.offset));
+    } else if (facts.kind === 'char' || facts.kind === 'block') {
+      records.set(index, OFFSET, facts.major);
+      records.set(index, OFFSET + 1, facts.minor);
     }
   }
 
-  #describeContent(index: Index, size: number, segments: readonly Segment[]): void {
+  #describeContent(index: Index, { size, file, offset, segments }: Facts): void {
     this.#records.setLong(index, SIZE, size);
-    const only = segments[0];
-    if (
-      segments.length === 1 &&
-      only?.offset === 0 &&
-      only.bytes.at === 'file' &&
-      only.bytes.length === size
-    ) {
-      let number = this.#fileNumbers.get(only.bytes.file);
-      if (number === undefined) {
-        number = this.#files.push(only.bytes.file) - 1;
-        this.#fileNumbers.set(only.bytes.file, number);
-      }
-      this.#records.set(index, SOURCE, number);
-      this.#records.setLong(index, OFFSET, only.bytes.offset);
-    } else {
+    if (segments !== undefined) {
       this.#records.set(index, SOURCE, PIECES);
       this.#pieces.set(index, segments);
+      return;
     }
+    let number = this.#fileNumbers.get(file);
+    if (number === undefined) {
+      number = this.#files.push(file) - 1;
+      this.#fileNumbers.set(file, number);
+    }
+    this.#records.set(index, SOURCE, number);
+    this.#records.setLong(index, OFFSET, offset);
   }
 
   /** Entries one after another often share a set. */
@@ -220,11 +214,30 @@ export class Census {
   }
 
   /** What is in a directory, and how it is spread over blocks; a string says why it cannot be. */
-  directory(index: Index): { plan: DirectoryPlan | string; names: Name[] } {
-    const names: Name[] = [];
-    for (let child = this.#records.get(index, CHILD); child !== 0; child = this.#records.get(child, NEXT)) {
-      names.push({ name: this.name(child), inode: this.inode(child), type: fileType[this.kind(child)] });
-    }
+  directory(index: Index): { plan: DirectoryPlan | string; names: Names } {
+    const records = this.#records;
+    const strings = this.#strings;
+    const children: Index[] = [];
+    for (let child = records.get(index, CHILD); child !== 0; child = records.get(child, NEXT))
+      children.push(child);
+    const at = (i: number): Index => children[i] ?? 0;
+    const length = (i: number): number => records.get(at(i), LENGTH_TYPE) & 0xffff;
+    const names: Names = {
+      count: children.length,
+      length,
+      hash(i, seed) {
+        const place = records.get(at(i), NAME);
+        const start = strings.startOf(place);
+        return hashName(strings.page(place), seed, start, start + length(i));
+      },
+      put(i, block, to) {
+        const place = records.get(at(i), NAME);
+        const start = strings.startOf(place);
+        strings.page(place).copy(block, to, start, start + length(i));
+      },
+      inode: (i) => this.inode(at(i)),
+      type: (i) => records.get(at(i), LENGTH_TYPE) >>> 16,
+    };
     return { plan: planDirectory(names, this.#seed), names };
   }
 

@@ -1,5 +1,4 @@
 // Directories: entries in blocks; beyond one block an index by hash of the name (htree).
-import { hashName } from './hash.ts';
 import { BLOCK } from './layout.ts';
 
 /** Bytes of an entry before its name. */
@@ -16,6 +15,19 @@ export interface Name {
   readonly inode: number;
   /** File type code of ext4: 1 file, 2 directory, 3 char, 4 block, 5 fifo, 6 socket, 7 symbolic link. */
   readonly type: number;
+}
+
+/** The names of a directory, by position. */
+export interface Names {
+  readonly count: number;
+  /** Bytes of a name. */
+  length(i: number): number;
+  hash(i: number, seed: readonly number[]): number;
+  /** Puts the bytes of a name into a block. */
+  put(i: number, block: Buffer, at: number): void;
+  inode(i: number): number;
+  /** As in `Name`. */
+  type(i: number): number;
 }
 
 /** A leaf: the entries (indexes) from `from` to `to` (exclusive) of the order by hash, all of `hash` or above. */
@@ -39,28 +51,38 @@ export interface DirectoryPlan {
  * Spreads names over blocks. Where one block is too small, the range of hashes is halved until each part fits into a
  * block: a name more or less changes one leaf. A string says why it cannot be done.
  */
-export function planDirectory(names: readonly Name[], seed: readonly number[]): DirectoryPlan | string {
-  const order = Uint32Array.from(names.keys());
+export function planDirectory(names: Names, seed: readonly number[]): DirectoryPlan | string {
+  const { count } = names;
+  const order = new Uint32Array(count);
   let total = 2 * entrySize(2);
-  for (const { name } of names) total += entrySize(name.length);
-  if (total <= BLOCK) {
-    return { blocks: 1, indexed: false, leaves: [{ hash: 0, from: 0, to: names.length }], order };
+  for (let i = 0; i < count; i++) {
+    order[i] = i;
+    total += entrySize(names.length(i));
   }
-  if (names.length > MOST_NAMES) return `it holds ${names.length} names, and ${MOST_NAMES} is the most`;
-  const hashes = Uint32Array.from(names, ({ name }) => hashName(name, seed));
+  if (total <= BLOCK) {
+    return { blocks: 1, indexed: false, leaves: [{ hash: 0, from: 0, to: count }], order };
+  }
+  if (count > MOST_NAMES) return `it holds ${count} names, and ${MOST_NAMES} is the most`;
+  const hashes = new Uint32Array(count);
   // By hash, then by name: both in one number, as numbers sort fastest. The lowest bit of a hash is 0.
-  const keys = Float64Array.from(hashes, (hash, i) => (hash / 2) * MOST_NAMES + i).sort();
-  for (const [i, key] of keys.entries()) order[i] = key % MOST_NAMES;
+  const keys = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const hash = names.hash(i, seed);
+    hashes[i] = hash;
+    keys[i] = (hash / 2) * MOST_NAMES + i;
+  }
+  keys.sort();
+  for (let i = 0; i < count; i++) order[i] = (keys[i] ?? 0) % MOST_NAMES;
   const leaves = splitByHash(names, hashes, order);
   const nodes = leaves.length <= ROOT_LIMIT ? 0 : Math.ceil(leaves.length / NODE_LIMIT);
-  if (nodes > ROOT_LIMIT) return `it holds ${names.length} names, more than an index of two levels can`;
+  if (nodes > ROOT_LIMIT) return `it holds ${count} names, more than an index of two levels can`;
   return { blocks: 1 + nodes + leaves.length, indexed: true, leaves, order };
 }
 
-function splitByHash(names: readonly Name[], hashes: Uint32Array, order: Uint32Array): Leaf[] {
+function splitByHash(names: Names, hashes: Uint32Array, order: Uint32Array): Leaf[] {
   const leaves: Leaf[] = [];
   const hashAt = (i: number): number => hashes[order[i] ?? 0] ?? 0;
-  const sizeAt = (i: number): number => entrySize(names[order[i] ?? 0]?.name.length ?? 0);
+  const sizeAt = (i: number): number => entrySize(names.length(order[i] ?? 0));
   const split = (from: number, to: number, low: number, span: number): void => {
     if (from === to) return;
     let size = 0;
@@ -96,21 +118,22 @@ function splitByHash(names: readonly Name[], hashes: Uint32Array, order: Uint32A
 /** Writes the blocks of a directory; `room` gives a zeroed block each time, in their order. */
 export function writeDirectory(
   plan: DirectoryPlan,
-  names: readonly Name[],
+  names: Names,
   self: number,
   parent: number,
   room: () => Buffer,
 ): void {
   const dot: Name = { name: Uint8Array.of(0x2e), inode: self, type: 2 };
   const dots: Name = { name: Uint8Array.of(0x2e, 0x2e), inode: parent, type: 2 };
-  const leafNames = (leaf: Leaf): Name[] =>
-    Array.from(plan.order.subarray(leaf.from, leaf.to), (i) => names[i]).filter((name) => name !== undefined);
-  if (!plan.indexed) {
-    writeEntries(room(), [dot, dots, ...plan.leaves.flatMap(leafNames)]);
+  if (plan.indexed) {
+    writeIndex(plan, dot, dots, room);
+    for (const leaf of plan.leaves) writeLeaf(room(), 0, plan.order, leaf, names);
     return;
   }
-  writeIndex(plan, dot, dots, room);
-  for (const leaf of plan.leaves) writeEntries(room(), leafNames(leaf));
+  const block = room();
+  writeEntry(block, 0, 12, dot);
+  writeEntry(block, 12, names.count === 0 ? BLOCK - 12 : 12, dots);
+  for (const leaf of plan.leaves) writeLeaf(block, 24, plan.order, leaf, names);
 }
 
 function writeIndex(plan: DirectoryPlan, dot: Name, dots: Name, room: () => Buffer): void {
@@ -158,21 +181,36 @@ function writeIndexEntries(
   block.writeUInt16LE(entries.length, at + 2);
 }
 
-function writeEntries(block: Buffer, names: readonly Name[]): void {
-  let at = 0;
-  for (const [i, name] of names.entries()) {
-    const size = i === names.length - 1 ? BLOCK - at : entrySize(name.name.length);
-    writeEntry(block, at, size, name);
+/** The last entry reaches to the end of the block. */
+function writeLeaf(block: Buffer, start: number, order: Uint32Array, { from, to }: Leaf, names: Names): void {
+  let at = start;
+  for (let position = from; position < to; position++) {
+    const i = order[position] ?? 0;
+    const length = names.length(i);
+    const size = position === to - 1 ? BLOCK - at : entrySize(length);
+    writeHeader(block, at, names.inode(i), size, length, names.type(i));
+    names.put(i, block, at + HEADER);
     at += size;
   }
 }
 
 function writeEntry(block: Buffer, at: number, size: number, { name, inode, type }: Name): void {
+  writeHeader(block, at, inode, size, name.length, type);
+  block.set(name, at + HEADER);
+}
+
+function writeHeader(
+  block: Buffer,
+  at: number,
+  inode: number,
+  size: number,
+  length: number,
+  type: number,
+): void {
   block.writeUInt32LE(inode, at);
   block.writeUInt16LE(size, at + 4);
-  block.writeUInt8(name.length, at + 6);
+  block.writeUInt8(length, at + 6);
   block.writeUInt8(type, at + 7);
-  block.set(name, at + HEADER);
 }
 
 function entrySize(nameLength: number): number {

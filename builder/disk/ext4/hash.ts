@@ -6,11 +6,14 @@ const initial = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476] as const;
 const words = new Uint32Array(8);
 const state = new Uint32Array(4);
 
-/** The hash of a name under the filesystem's seed (four words; all zero means MD4's own). The lowest bit is 0. */
-export function hashName(name: Uint8Array, seed: readonly number[]): number {
+/**
+ * The hash of a name, the bytes from `start` to `end` (exclusive), under the filesystem's seed (four words; all zero
+ * means MD4's own). The lowest bit is 0.
+ */
+export function hashName(name: Uint8Array, seed: readonly number[], start = 0, end = name.length): number {
   state.set(isZero(seed) ? initial : seed);
-  for (let at = 0; at < name.length; at += 32) {
-    fillWords(name, at);
+  for (let at = start; at < end; at += 32) {
+    fillWords(name, at, end);
     halfMd4();
   }
   const hash = ((state[1] ?? 0) & ~1) >>> 0;
@@ -24,8 +27,8 @@ function isZero(seed: readonly number[]): boolean {
 }
 
 /** Up to 32 bytes of the name from `at` on as words, padded with what is left of its length. */
-function fillWords(name: Uint8Array, at: number): void {
-  const left = name.length - at;
+function fillWords(name: Uint8Array, at: number, end: number): void {
+  const left = end - at;
   let pad = left | (left << 8);
   pad |= pad << 16;
   const length = Math.min(left, 32);

@@ -8,7 +8,7 @@
 // Limits: 16 TiB less one block; names of 255 bytes; symbolic links of 4,095 bytes; extended attributes of one block
 // beside the inode; 65,000 names of one file; 4 million names in a directory.
 import { Failure } from '../../../formats/errors.ts';
-import type { EntrySource } from '../../tree/entry.ts';
+import type { Tree } from '../../tree/tree.ts';
 import type { Volume } from '../volume.ts';
 import type { Census } from './census.ts';
 import { BLOCK, Geometry, type Layout, layOut, MOST_BLOCKS, mappedRanges } from './layout.ts';
@@ -39,7 +39,7 @@ const MIB = 1024 * 1024;
  * Refuses with Failure('input', …): entries that do not fit into ext4, by name, and a size that is too small, by how
  * much.
  */
-export function planExt4(tree: EntrySource, options: Ext4Options): Ext4Volume {
+export function planExt4(tree: Tree, options: Ext4Options): Ext4Volume {
   checkIdentity(options);
   const census = takeCensus(tree, options.time, seedWords(options.hashSeed));
   const placed =

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry, Xattrs } from '../../tree/entry.ts';
 import { fileEntry } from '../../tree/overlay.ts';
+import { Tree } from '../../tree/tree.ts';
 import { planExt4 } from './plan.ts';
 
 const MiB = 1024 ** 2;
@@ -15,8 +16,11 @@ const options = {
 };
 const owner = { mode: 0o644, uid: 0, gid: 0, mtime: 1e9 };
 const rootEntry: Entry = { ...owner, path: '', kind: 'directory' };
-const plan = (entries: readonly Entry[], change: Partial<Parameters<typeof planExt4>[1]> = {}) =>
-  planExt4({ entries: () => [rootEntry, ...entries] }, { ...options, ...change });
+const plan = (entries: readonly Entry[], change: Partial<Parameters<typeof planExt4>[1]> = {}) => {
+  const tree = new Tree();
+  tree.merge([rootEntry, ...entries]);
+  return planExt4(tree, { ...options, ...change });
+};
 const fifo = (change: { path?: string; uid?: number; mtime?: number; xattrs?: Xattrs }): Entry => ({
   ...owner,
   path: 'f',
@@ -27,6 +31,7 @@ const problem = (what: string, why: string) =>
   expect.objectContaining({ kind: 'input', problems: [{ what, why }] });
 
 const bad: [entry: Entry, why: string][] = [
+  [fifo({ path: 'lost+found' }), 'it is not a directory, and e2fsck wants one there'],
   [fifo({ path: 'n'.repeat(256) }), 'its name has 256 bytes, and 255 is the most'],
   [fifo({ path: 'ü'.repeat(128) }), 'its name has 256 bytes, and 255 is the most'],
   [fifo({ mtime: 2 ** 34 }), `its time ${2 ** 34} is out of range`],
