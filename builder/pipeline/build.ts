@@ -1,5 +1,5 @@
 // From a loaded profile to images: the one way of the data, stage after stage.
-import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
@@ -16,9 +16,18 @@ import { initrd } from '../stages/initrd.ts';
 import { slot } from '../stages/slot.ts';
 import { tarball } from '../stages/tarball.ts';
 import { tree } from '../stages/tree.ts';
-import { digestOfOverlay } from '../tree/overlay.ts';
 import { readApps, siteApps } from './apps.ts';
-import { treeFiles, treeOptions } from './contents.ts';
+import { budgetLines, proveFits } from './budget.ts';
+import {
+  fileInput,
+  imageBytes,
+  keysDigest,
+  overlayInput,
+  packedBytes,
+  slotBytes,
+  treeFiles,
+  treeOptions,
+} from './contents.ts';
 import { k3sProgram, siteImages } from './k3s.ts';
 import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
 import { OutputFolder } from './output.ts';
@@ -145,6 +154,9 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const appsResult = await siteApps(sources, runner);
   const apps = await readApps(appsResult.path, profile);
   const imagesResult = await siteImages({ ...sources, apps }, runner);
+  const archives = await imageBytes(imagesResult.path);
+  // The base is not there yet: its packages take more installed than packed.
+  proveFits(plan, loaded, { slot: packedBytes(set) + archives, images: archives });
   const baseResult = await makeBase(set, work);
   const treeResult = await runner.run(
     tree,
@@ -188,6 +200,8 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments, made, epoch },
     { base: baseResult, tree: treeResult, initrd: initrdResult },
   );
+  const budget = proveFits(plan, loaded, { slot: await slotBytes(slotResult.path), images: archives });
+  for (const line of budgetLines(budget)) work.options.reporter.say('slot', line);
   const leaves = profile.outputs.includes('image');
   const diskResult = await runner.run(
     disk,
@@ -210,13 +224,16 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
       slot: slotResult,
       shim: await packageInput(board.bootloader.shim.package, set, work),
       grub: await packageInput(board.bootloader.grub.package, set, work),
-      keys: { path: work.keyring.folder, digest: await keysDigest(plan, work) },
+      keys: {
+        path: work.keyring.folder,
+        digest: await keysDigest(plan.devices, work.keyring, work.sitePublicKey),
+      },
     },
     leaves ? new OutputFolder(work.folder, outputPart(board.name, 'image')) : undefined,
   );
   const chunks = join(work.results, chunksFolder);
   await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
-  return { plan, slot: slotResult.path, stages: runner.records.slice(before) };
+  return { plan, budget, stages: runner.records.slice(before) };
 }
 
 /** The time of everything that is made, in seconds since 1970. */
@@ -274,25 +291,9 @@ function debianSet(lock: Lock, board: Board): DebianSet {
   return set;
 }
 
-async function overlayInput(concern: string): Promise<Input> {
-  const path = overlayFolder(concern);
-  return { path, digest: await digestOfOverlay(path) };
-}
-
-async function fileInput(path: string): Promise<Input> {
-  return { path, digest: (await digestOf(path)).sha256 };
-}
-
 /** A .deb of the lock that files are taken from. */
 async function packageInput(name: string, set: DebianSet, { options }: Work): Promise<Input> {
   const deb = [...set.extract, ...set.install].find((one) => one.name === name);
   if (deb === undefined) throw new Error(`the lock covers the profile and does not name ${name}`);
   return { path: await options.store.need(deb.sha256, deb.name), digest: deb.sha256 };
-}
-
-/** Stands for the secrets without telling anything of them: made of the public halves. */
-async function keysDigest(plan: BoardPlan, { keyring, sitePublicKey }: Work): Promise<string> {
-  const hash = createHash('sha256').update(sitePublicKey);
-  for (const { name } of plan.devices) hash.update(publicPem(await keyring.deviceKey(name)));
-  return hash.digest('hex');
 }

@@ -1,8 +1,6 @@
 // What leaves a build beside the images: block maps, packed images, and the papers that close it.
-import { readFile } from 'node:fs/promises';
-import { isAbsolute, join, relative } from 'node:path';
+import { isAbsolute, relative } from 'node:path';
 import { stringify } from 'yaml';
-import { z } from 'zod';
 import { type ProgramName, programOf, run } from '../../formats/programs.ts';
 import type { Lock } from '../artifacts/lock.ts';
 import { version } from '../installation.ts';
@@ -13,6 +11,7 @@ import { bmap } from '../stages/bmap.ts';
 import { manifest } from '../stages/manifest.ts';
 import { zip } from '../stages/zip.ts';
 import { zst } from '../stages/zst.ts';
+import type { Budget } from './budget.ts';
 import { type Manifest, stageOf } from './manifest.ts';
 import { OutputFolder } from './output.ts';
 import type { BoardPlan } from './plan.ts';
@@ -86,8 +85,7 @@ export async function pack({ plan, loaded, runner, folder, chunks, disk, epoch }
 /** What one board of a build was made by. */
 export interface BoardRecord {
   readonly plan: BoardPlan;
-  /** Folder of the slot stage's result. */
-  readonly slot: string;
+  readonly budget: Budget;
   readonly stages: readonly StageRecord[];
 }
 
@@ -124,15 +122,17 @@ export async function close({ loaded, lock, runner, folder, boards, epoch }: Clo
       return { suite, architecture, install: install.map(packaged), extract: extract.map(packaged) };
     }),
     artifacts: lock.files,
-    boards: await Promise.all(
-      boards.map(async ({ plan, slot, stages }) => {
-        const { size, mapped } = slotSchema.parse(
-          JSON.parse(await readFile(join(slot, 'slot.json'), 'utf8')),
-        );
-        const budget = { slot: size, used: mapped, image: plan.layout.size };
-        return { board: plan.board.name, budget, stages: stages.map(stageOf) };
-      }),
-    ),
+    boards: boards.map(({ plan, budget: { slot, data, medium }, stages }) => {
+      const budget = {
+        slot: slot.size,
+        used: slot.used,
+        image: plan.layout.size,
+        growth: slot.growth,
+        medium,
+        data,
+      };
+      return { board: plan.board.name, budget, stages: stages.map(stageOf) };
+    }),
     devices: devices.sort((a, b) => a.place - b.place),
   };
   const last = (board: string) => boards.find(({ plan }) => plan.board.name === board)?.stages ?? [];
@@ -155,8 +155,6 @@ export async function close({ loaded, lock, runner, folder, boards, epoch }: Clo
     new OutputFolder(folder, 'manifest'),
   );
 }
-
-const slotSchema = z.object({ size: z.int(), mapped: z.int() });
 
 function packaged({ name, version: of, sha256 }: { name: string; version: string; sha256: string }) {
   return { name, version: of, sha256 };

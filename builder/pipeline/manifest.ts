@@ -45,8 +45,18 @@ const manifestSchema = z.object({
   boards: z.array(
     z.object({
       board: z.string(),
-      /** Bytes: of the slot, what the filesystem in it takes, and the image. */
-      budget: z.object({ slot: z.int(), used: z.int(), image: z.int() }),
+      /**
+       * Bytes: of the slot, what the filesystem in it takes, and the image; what the next one may take more, the
+       * smallest medium, and what data has there and needs. Older manifests lack the latter.
+       */
+      budget: z.object({
+        slot: z.int(),
+        used: z.int(),
+        image: z.int(),
+        growth: z.int().optional(),
+        medium: z.int().optional(),
+        data: z.object({ size: z.int(), needs: z.int(), parts: z.record(z.string(), z.int()) }).optional(),
+      }),
       stages: z.array(stageSchema),
     }),
   ),

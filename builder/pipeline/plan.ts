@@ -4,6 +4,7 @@ import type { Board } from '../boards/board.ts';
 import { findBoard } from '../boards/boards.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Device } from '../profile/profile.ts';
+import { budgetOf, overBudget } from './budget.ts';
 
 /** A device and its place in the roster, from 1 in the profile's order. */
 export interface PlacedDevice extends Device {
@@ -33,8 +34,6 @@ export interface Region {
 }
 
 const MiB = 1024 ** 2;
-/** What a medium must have left for data, for k3s to live on. */
-const leastData = 1024 * MiB;
 
 /** One plan a board, in the order the profile first names them. Throws all that is wrong at once. */
 export function planBoards(loaded: LoadedProfile): BoardPlan[] {
@@ -49,18 +48,12 @@ export function planBoards(loaded: LoadedProfile): BoardPlan[] {
       const layout = layoutOf(board, profile.slots.size ?? board.layout.slot);
       plan = { board, devices: [], layout };
       plans.set(board.name, plan);
-      const medium = profile.disk.size ?? board.disk;
-      const short = layout.data.start + leastData - medium;
-      if (short > 0) {
-        problems.push({
-          what: `two slots and data do not fit a medium of ${mebibytes(medium)}: ${mebibytes(short)} too little`,
-          ...loaded.locate(profile.slots.size === undefined ? ['disk', 'size'] : ['slots', 'size']),
-          why: `two slots of ${mebibytes(layout.slotA.size)}, and ${mebibytes(leastData)} for data`,
-          fix: 'make the slots smaller, or use a larger medium',
-        });
-      }
     }
     plan.devices.push({ ...device, place: index + 1 });
+  }
+  for (const plan of plans.values()) {
+    // What the slot holds is not known yet: only what no image of any size would fit is refused here.
+    problems.push(...overBudget(plan, loaded, budgetOf(plan, profile, { slot: 0, images: 0 })));
   }
   if (problems.length > 0) throw new Failure('input', problems);
   return [...plans.values()];
@@ -75,8 +68,4 @@ function layoutOf(board: Board, slotSize: number): Layout {
   // The first MiB of data is mapped, as zeros: flashing never revives what was there before.
   const data = { start: slotB.start + slot, size: MiB };
   return { esp, slotA, slotB, data, size: data.start + data.size + MiB };
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / MiB)} MiB`;
 }
