@@ -29,11 +29,13 @@ describe('the bytes in docs/formation.md', () => {
     name: 'shop-7',
     tag: createHash('sha256').update('shop-7').digest('hex').slice(0, 16) as ShortHash,
   };
-  const samples = [...document.matchAll(/^\| (\w+) \| `(01[0-9a-f]{80,})` \|$/gm)];
+  const samples: [string, string, string][] = [
+    ...document.matchAll(/^\| (\w+) \| `(01[0-9a-f]{80,})` \|$/gm),
+  ].map(([line, kind = '', hex = '']) => [line, kind, hex]);
   it('has a sample of every kind', () => {
     expect(samples.map(([, kind]) => kind)).toEqual([...kinds]);
   });
-  it.each(samples)('%s', (_, kind, hex = '') => {
+  it.each(samples)('%s', (_, kind, hex) => {
     const message = decode(Buffer.from(hex, 'hex'), site);
     if (typeof message === 'string') throw new Error(message);
     expect(message.body.kind).toBe(kind);

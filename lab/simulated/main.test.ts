@@ -1,0 +1,58 @@
+// Schedules from files: what is wrong with one is said in full, with exit code 2.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'schedule-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function simulate(text: string): { code: number | null; out: string; err: string } {
+  const file = join(folder, 'schedule.json');
+  writeFileSync(file, text);
+  const tsx = join(import.meta.dirname, '../../node_modules/.bin/tsx');
+  const run = spawnSync(tsx, [join(import.meta.dirname, 'main.ts'), '--schedule', file], {
+    encoding: 'utf8',
+  });
+  return { code: run.status, out: run.stdout, err: run.stderr };
+}
+
+it('runs a good one; the last line is JSON', () => {
+  const schedule = [1, 2, 3].map((device) => ({ at: 0, event: 'power-on', device }));
+  const { code, out } = simulate(JSON.stringify({ version: 1, devices: 3, schedule }));
+  expect(code).toBe(0);
+  expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toMatchObject({ seeds: 1, violations: 0 });
+}, 60_000);
+
+it.each([
+  ['nonsense', 'the schedule is not JSON'],
+  ['[]', 'expected object'],
+  ['{"version": 2, "devices": 3, "schedule": []}', 'version'],
+  ['{"version": 1, "devices": 0, "schedule": []}', 'devices'],
+  [
+    '{"version": 1, "devices": 3, "policy": "designated: 9", "schedule": []}',
+    'device 9 is not on this site of 3',
+  ],
+  [
+    '{"version": 1, "devices": 3, "schedule": [{"at": 1, "event": "power-on", "device": 4}]}',
+    'schedule.0.device',
+  ],
+  [
+    '{"version": 1, "devices": 3, "schedule": [{"at": -1, "event": "power-on", "device": 1}]}',
+    'schedule.0.at',
+  ],
+  [
+    '{"version": 1, "devices": 3, "schedule": [{"at": 1, "event": "explode", "device": 1}]}',
+    'schedule.0.event',
+  ],
+])(
+  'refuses %s',
+  (text, says) => {
+    const { code, err } = simulate(text);
+    expect(err).toContain(says);
+    expect(err).not.toContain('    at ');
+    expect(code).toBe(2);
+  },
+  60_000,
+);
