@@ -228,10 +228,43 @@ test.each([
   [['status', '--nonsense'], 2, "Unknown option '--nonsense'"],
   [['logs', '--lines', 'all'], 2, "'all' is not a number of lines"],
   [['run', '--port', '99999'], 2, "'99999' is not a port"],
+  [['kubeconfig', '--root', '/nonexistent'], 4, 'this device is no server of a cluster'],
+  [['resolve', '--root', '/nonexistent'], 4, 'the agent does not answer'],
 ])('edgekiln-node %j ends with %i', async (args, code, said) => {
   const ended = await call(...args);
   expect([ended.code, ended.stdout]).toEqual([code, '']);
   expect(ended.stderr).toContain(said);
+});
+
+test('orders are for root alone; a kubeconfig names an address of the LAN', async () => {
+  const yaml = '/etc/rancher/k3s/k3s.yaml';
+  const { root } = await start({ [yaml]: 'server: https://127.0.0.1:6443\n' });
+  expect((await stat(join(root, 'run/edgekiln/control.sock'))).mode & 0o777).toBe(0o600);
+  const resolved = await call('resolve', '--root', root);
+  expect([resolved.code, resolved.stderr]).toEqual([
+    0,
+    'this device takes no part in its site yet: see edgekiln-node status\n',
+  ]);
+  const config = await call('kubeconfig', '--root', root, '--server', '192.168.1.20');
+  expect([config.code, config.stdout]).toEqual([0, 'server: https://192.168.1.20:6443\n']);
+});
+
+test('a reset needs the name twice, and then the next boot makes data anew', async () => {
+  const root = await makeDevice({ '/proc/sys/kernel/hostname': 'shop-01\n' });
+  roots.push(root);
+  const note = async (): Promise<string> => {
+    const disk = await readFile(join(root, 'dev/vda'));
+    const at = 3 * 1024 * 1024 + 64 * 1024;
+    return disk.toString('latin1', at, disk.indexOf(0, at) + 1);
+  };
+  const before = await note();
+  for (const confirm of [[], ['--confirm', 'shop-01'], ['--confirm', 'shop-01 shop-02']]) {
+    expect((await call('reset', '--root', root, ...confirm)).code).toBe(2);
+    expect(await note()).toBe(before);
+  }
+  const done = await call('reset', '--root', root, '--confirm', 'shop-01 shop-01');
+  expect([done.code, done.stderr]).toEqual([0, 'shop-01 begins anew at its next boot.\n']);
+  expect(await note()).toBe(`making ${bootRecord.flash}\n\0`);
 });
 
 test('every verb has help with an example', async () => {

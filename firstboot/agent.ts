@@ -2,16 +2,19 @@
 
 import { errorAsJson, exitCode, exitCodeOf, Failure, renderError } from '../formats/errors.ts';
 import type { Command } from './commands/command.ts';
+import { kubeconfig } from './commands/kubeconfig.ts';
 import { logs } from './commands/logs.ts';
+import { reset } from './commands/reset.ts';
+import { resolve } from './commands/resolve.ts';
 import { run } from './commands/run.ts';
 import { slots } from './commands/slots.ts';
 import { status } from './commands/status.ts';
 
-const commands: readonly Command[] = [status, slots, logs, run];
+const commands: readonly Command[] = [status, slots, logs, kubeconfig, resolve, reset, run];
 
 const usage = `edgekiln-node: the agent of this device
 
-${commands.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
+${commands.map(({ name, summary }) => `  ${name.padEnd(11)} ${summary}`).join('\n')}
 
   edgekiln-node VERB --help says more. Exit codes: 0 ok, 1 bug, 2 invalid input, 3 unsupported, 4 environment,
   5 dependency, 6 I/O, 130 interrupted.

@@ -15,7 +15,7 @@ import { inOneLine } from './inoneline.ts';
 import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
 import { SlotKeeper } from './slots/keeper.ts';
 import { ConsoleSpeaker } from './status/console.ts';
-import { plainAddress, servePage, serveSocket } from './status/server.ts';
+import { plainAddress, serveOrders, servePage, serveSocket } from './status/server.ts';
 import { type Facts, type Status, statusOf } from './status/status.ts';
 import { renderConsoleLine } from './status/text.ts';
 
@@ -35,6 +35,7 @@ export class Service {
   #interfaces: readonly LanInterface[] = [];
   #persist: readonly PersistLine[] = [];
   #socket: Server | undefined;
+  #orders: Server | undefined;
   #page: Server | undefined;
   #slots: SlotKeeper | undefined;
   #part: SitePart | undefined;
@@ -82,7 +83,7 @@ export class Service {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#looking;
-    for (const server of [this.#page, this.#socket]) {
+    for (const server of [this.#page, this.#socket, this.#orders]) {
       server?.close();
       server?.closeAllConnections();
     }
@@ -100,8 +101,16 @@ export class Service {
       this.#persist = parsePersist(await readFile(this.#paths.persist, 'utf8'), this.#paths.persist);
     });
     this.#socket = await serveSocket(this.#paths.socket, () => this.status());
+    this.#orders = await serveOrders(this.#paths.control, { '/resolve': () => this.#resolve() });
     this.#looking = this.#look();
     await this.#looking;
+  }
+
+  #resolve(): string {
+    if (this.#part === undefined)
+      return 'this device takes no part in its site yet: see edgekiln-node status\n';
+    this.#part.resolve();
+    return 'the device goes on: see edgekiln-node status\n';
   }
 
   /** One look at the world; then the next is set. */

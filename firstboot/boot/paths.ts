@@ -16,6 +16,8 @@ export function pathsUnder(root: string) {
     /** The stamp's 64 KiB, copied by the initrd. */
     stamp: at('/run/edgekiln/stamp'),
     socket: at('/run/edgekiln/status.sock'),
+    /** Where root tells the agent what to do. */
+    control: at('/run/edgekiln/control.sock'),
     /** Where the initrd mounts the data partition. */
     data: at('/run/edgekiln/data'),
     hostName: at('/proc/sys/kernel/hostname'),

@@ -4,6 +4,15 @@ import { Failure } from '../../formats/errors.ts';
 
 /** The agent's answer for a path such as `/status.txt`. An agent that does not answer is an `environment` failure. */
 export function askAgent(socket: string, path: string): Promise<string> {
+  return exchange(socket, path, 'GET');
+}
+
+/** Tells the agent to do something, over the socket that only root may use; its answer is for people. */
+export function tellAgent(control: string, path: string): Promise<string> {
+  return exchange(control, path, 'POST');
+}
+
+function exchange(socket: string, path: string, method: 'GET' | 'POST'): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void =>
       reject(
@@ -14,7 +23,7 @@ export function askAgent(socket: string, path: string): Promise<string> {
           fix: 'systemctl status edgekiln; edgekiln-node logs',
         }),
       );
-    const asking = request({ socketPath: socket, path, timeout: 5000 }, (response) => {
+    const asking = request({ socketPath: socket, path, method, timeout: 5000 }, (response) => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('error', (error) => fail(error.message));

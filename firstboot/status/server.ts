@@ -35,6 +35,28 @@ export async function serveSocket(path: string, current: () => Status): Promise<
   return server;
 }
 
+/** What root may tell the agent, by path; each gives words for people. */
+export type Orders = Readonly<Record<string, () => string>>;
+
+/** Takes orders on a unix socket that only its owner may use. */
+export async function serveOrders(path: string, orders: Orders): Promise<Server> {
+  await mkdir(dirname(path), { recursive: true });
+  await rm(path, { force: true });
+  const server = createServer((request, response) => {
+    const order = request.method === 'POST' ? orders[request.url ?? ''] : undefined;
+    if (order === undefined) finish(response, 404, 'text/plain', 'there is no such order\n');
+    else finish(response, 200, 'text/plain', order());
+  });
+  // Closed to others from its first moment on: the service runs with umask 0077, and this holds without it.
+  const before = process.umask(0o177);
+  try {
+    await listening(server, { path });
+  } finally {
+    process.umask(before);
+  }
+  return server;
+}
+
 /**
  * Serves on every address of the device, IPv6 and IPv4, and hangs up where `mayServe` says no to the address a client
  * came to. So addresses may come and go. Without IPv6 in the kernel, IPv4 alone. Port 0 takes a free one.

@@ -1,0 +1,23 @@
+// `edgekiln-node resolve`: a person looked at what the device held for, and says: go on.
+import { parseArgs } from 'node:util';
+import { pathsUnder } from '../boot/paths.ts';
+import { tellAgent } from '../status/ask.ts';
+import type { Command } from './command.ts';
+
+export const resolve: Command = {
+  name: 'resolve',
+  summary: 'after an alarm: say that a person looked, and let the device go on',
+  help: `Clears the alarms of this device. One that held because of them looks for its site again; one whose voice was
+lost with its memory takes part in decisions again. Nothing is deleted. Only root may.
+
+Options:
+  --root DIR   tell the agent that runs below DIR
+
+Example:
+  edgekiln-node status && edgekiln-node resolve`,
+  async run(args) {
+    const options = { root: { type: 'string', default: '/' } } as const;
+    const { root } = parseArgs({ args: [...args], options }).values;
+    process.stderr.write(await tellAgent(pathsUnder(root).control, '/resolve'));
+  },
+};
