@@ -37,6 +37,13 @@ const zeros = (bytes: number) => Buffer.alloc(bytes);
 const garbage = (bytes: number) => Buffer.alloc(bytes, 'not a filesystem ');
 const number = (text: string, label: RegExp) => Number(text.match(label)?.[1]);
 
+/** Both copies of the partition table are whole again, whether firmware or initrd did it. */
+async function wholeTables(shell: Shell): Promise<void> {
+  const said = await shell.run('sfdisk --verify /dev/vda 2>&1');
+  expect(said).toContain('No errors detected');
+  expect(said).not.toContain('corrupt');
+}
+
 export const cases: readonly Case[] = [
   {
     name: 'a table without a fourth partition',
@@ -137,6 +144,37 @@ export const cases: readonly Case[] = [
     says: /edgekiln: data is corrupt: it is larger than its partition/,
     same: false,
     untouched: true,
+  },
+  {
+    name: 'a disk that is shorter than its table says',
+    damage: (disk) => disk.cutOff(disk.extent(4).start + 512 * MiB),
+    place: { disk: 1 },
+    state: 'missing',
+    detail: 'the disk is shorter than its partition table says',
+    says: /edgekiln: data is missing: the disk is shorter than its partition table says/,
+    same: false,
+    untouched: true,
+    more: async (shell) => {
+      expect(await shell.run('findmnt -no SOURCE /')).toBe('/dev/loop0');
+    },
+  },
+  {
+    name: 'the first partition table torn',
+    damage: (disk) => disk.write(512 + 16, Buffer.alloc(4, 0x2a)),
+    state: 'mounted',
+    detail: '',
+    says: /edgekiln: slot a/,
+    same: true,
+    more: wholeTables,
+  },
+  {
+    name: 'the backup of the partition table torn',
+    damage: (disk) => disk.write(4 * GiB - 512 + 16, Buffer.alloc(4, 0x2a)),
+    state: 'mounted',
+    detail: '',
+    says: /edgekiln: slot a/,
+    same: true,
+    more: wholeTables,
   },
   {
     name: 'a medium that refuses writes',
