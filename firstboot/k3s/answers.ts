@@ -27,9 +27,9 @@ export interface AnswersFacts {
   readonly unfit: () => Promise<string | undefined>;
 }
 
-type OfCluster = Pick<Answers, 'admission' | 'standing' | 'fitness' | 'promote' | 'promotion'>;
+export type ClusterAnswers = Pick<Answers, 'admission' | 'standing' | 'fitness' | 'promote' | 'promotion'>;
 
-export function clusterAnswers(facts: AnswersFacts): OfCluster {
+export function clusterAnswers(facts: AnswersFacts): ClusterAnswers {
   const { paths, neighbourhood, serving } = facts;
 
   const mine = async (cluster: ClusterId): Promise<Store> => {

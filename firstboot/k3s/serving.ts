@@ -104,7 +104,7 @@ export class Serving {
   }
 }
 
-function nodeOf(object: Readonly<Record<string, unknown>>): ClusterNode {
+export function nodeOf(object: Readonly<Record<string, unknown>>): ClusterNode {
   const metadata = record(object['metadata']);
   const labels = record(metadata['labels']);
   const annotations = record(metadata['annotations']);

@@ -59,7 +59,7 @@ export function viewOf(sight: Sight, around: Surroundings, watch: Watch, now: Mi
   return { nodes, quorum: true, journal: sight.kept.journal, journalVersion: sight.kept.version };
 }
 
-export function memberOf(members: readonly EtcdMember[], address: string): EtcdMember | undefined {
+function memberOf(members: readonly EtcdMember[], address: string): EtcdMember | undefined {
   return members.find((member) => member.address === address);
 }
 

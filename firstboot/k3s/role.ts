@@ -1,0 +1,123 @@
+// How this device comes into a cluster, and changes its role there: joins, is promoted, finds that it was removed.
+import type { Place } from '../../formats/roster.ts';
+import type { Feed, Neighbourhood } from '../formation/cluster.ts';
+import type { Ask } from '../join/client.ts';
+import { Refused } from '../join/words.ts';
+import type { Identity } from '../protocol/terms.ts';
+import type { K3sPaths } from './paths.ts';
+import type { Runner } from './runner.ts';
+import { readStore, type Store, setAside, writeSecret, writeStore } from './store.ts';
+
+/** An agent that is not in its cluster by then asks for admission again: its password may have been refused. */
+const admissionLasts = 90_000;
+/** A server without a working API asks others whether it is still one. */
+const doubtAfter = 60_000;
+/** A promoted server that is no voter by then goes back: etcd evicts a learner after five minutes. */
+const promotionLasts = 360_000;
+
+export interface RoleFacts {
+  readonly paths: K3sPaths;
+  readonly neighbourhood: Neighbourhood;
+  readonly ask: Ask;
+  readonly feed: Feed;
+  readonly runner: Runner;
+  /** Why this device cannot become a server now; undefined when it can. */
+  readonly unfit: () => Promise<string | undefined>;
+}
+
+export class RoleOfDevice {
+  readonly #facts: RoleFacts;
+  #admittedBy: Place | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(facts: RoleFacts) {
+    this.#facts = facts;
+  }
+
+  async join(identity: Identity, by: Place): Promise<void> {
+    const { paths, runner } = this.#facts;
+    const before = await readStore(paths);
+    this.#admittedBy = by;
+    if (before?.identity.cluster === identity.cluster) return runner.start(identity);
+    // Left by a founding that came to nothing, or by a cluster that was set aside but for this.
+    await setAside(paths, before?.identity.cluster ?? 'unfinished');
+    const store: Store = { identity, role: 'agent', ready: false, servers: [], critical: {} };
+    await this.#admit(store, by, { rejected: false, removed: false });
+  }
+
+  /** k3s does not work: is there something this device can do about it? */
+  async whileNotReady(store: Store): Promise<void> {
+    const now = performance.now();
+    const waited = now - this.#facts.runner.since;
+    const { ready, role } = store;
+    if (role === 'agent') {
+      const due = waited > admissionLasts && now - this.#askedAt > admissionLasts;
+      if (!ready && this.#admittedBy !== undefined && due)
+        await this.#admit(store, this.#admittedBy, { rejected: true, removed: false });
+    } else if (waited > doubtAfter && now - this.#askedAt > doubtAfter) {
+      this.#askedAt = now;
+      await this.#askStanding(store, waited);
+    }
+  }
+
+  /** Fetches the server token of a server whose journal names this device, and starts as server with the same node. */
+  async becomeServer(store: Store, by: Place, operation: number): Promise<void> {
+    const { ask, unfit, paths, runner } = this.#facts;
+    const { cluster, ca } = store.identity;
+    const why = await unfit();
+    if (why !== undefined) throw new Error(`it cannot become a server: ${why}`);
+    runner.doing = 'becomes a server';
+    const promotion = await ask(by, 'promotion', { cluster, operation });
+    if (promotion.ca !== ca || !promotion.serverToken.startsWith(`K10${ca}::server:`))
+      throw new Error('the promotion is of another cluster');
+    await writeSecret(paths.serverToken, promotion.serverToken);
+    await writeSecret(paths.agentToken, promotion.agentToken);
+    const { servers, critical } = promotion;
+    const server: Store = { ...store, role: 'server', ready: false, servers, critical };
+    await writeStore(paths, server);
+    await runner.stop();
+    await runner.launch(server);
+  }
+
+  /** Asks a server for a token of its own, and starts as agent. */
+  async #admit(store: Store, by: Place, how: { rejected: boolean; removed: boolean }): Promise<void> {
+    const { ask, feed, paths, runner } = this.#facts;
+    const { cluster, ca } = store.identity;
+    runner.doing = 'asks to join';
+    this.#askedAt = performance.now();
+    const admission = await ask(by, 'admission', { cluster, ...how });
+    if (admission.ca !== ca || !admission.token.startsWith(`K10${ca}::`)) {
+      const why = `place ${by} has another CA than the cluster`;
+      feed({ kind: 'joinRefused', cluster, why });
+      throw new Refused(why);
+    }
+    await writeSecret(paths.joinToken, admission.token);
+    const agent: Store = { ...store, role: 'agent', servers: admission.servers };
+    await writeStore(paths, agent);
+    await runner.stop();
+    await runner.launch(agent);
+  }
+
+  /** A server whose API does not answer: was it removed while it was away, or did its promotion fail? */
+  async #askStanding(store: Store, waited: number): Promise<void> {
+    const { ask, neighbourhood, paths, runner } = this.#facts;
+    const { cluster } = store.identity;
+    for (const other of neighbourhood.site().members) {
+      if (other === undefined || !other.eligible || other.denied || other.place === neighbourhood.place)
+        continue;
+      const answer = await ask(other.place, 'standing', { cluster }).catch(() => undefined);
+      if (answer === undefined) continue;
+      // A learner is a member: it has its time. One that is not even that yet waits for its turn.
+      if (!store.ready && waited <= promotionLasts) return;
+      if (store.ready && answer.standing === 'server') return;
+      // Its store is worth nothing any more: etcd never takes a removed member back.
+      console.log(`k3s: place ${other.place} says that this device is no server`);
+      await runner.stop();
+      await setAside(paths, `${cluster}-server`, ['server']);
+      // As an agent it was in the cluster already, or is known there: it is no newcomer.
+      const agent: Store = { ...store, ready: true, critical: {} };
+      await this.#admit(agent, other.place, { rejected: false, removed: store.ready });
+      return;
+    }
+  }
+}
