@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { Keyring } from '../../builder/keys/keyring.ts';
 import { loadProfile } from '../../builder/profile/load.ts';
+import { siteRoster } from '../../builder/site/roster.ts';
 import { statusOf } from '../../lab/keeper/control.ts';
 import type { Host } from '../../lab/keeper/host.ts';
 import { type Lab, openLab } from '../../lab/keeper/lab.ts';
@@ -21,28 +23,32 @@ export interface NamespaceSite {
   host(name: string): Host;
   /** Runs a shell line on a host and gives what it wrote; fails when it fails. */
   run(name: string, line: string): Promise<string>;
+  /** The roster after the profile was cut to its first `count` devices: those behind are denied. */
+  rosterOf(count: number): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** `more` is added to the profile, at its upper level. */
-export async function openSite(name: string, count: number, more = ''): Promise<NamespaceSite> {
+export interface SiteOptions {
+  /** Names are this and a number; `n`, if not given. */
+  readonly prefix?: string;
+  /** A LAN to hang on beside others; a lab of its own, if not given. */
+  readonly lab?: Lab;
+}
+
+export async function openSite(
+  name: string,
+  count: number,
+  options: SiteOptions = {},
+): Promise<NamespaceSite> {
   const folder = mkdtempSync(join(tmpdir(), `edgekiln-${name}-`));
-  const profile = join(folder, `${name}.yaml`);
-  const devices = Array.from({ length: count }, (_, index) => `{name: n${index + 1}}`);
-  writeFileSync(
-    profile,
-    `apiVersion: edgekiln/v1
-site: {name: ${name}}
-board: qemu-x86_64
-base: {debian: {suite: trixie}}
-k3s: {standIn: true}
-system: {hostname: '{device}'}
-devices: [${devices.join(', ')}]
-${more}`,
-  );
-  const loaded = await loadProfile(profile);
-  const places = await flashHosts(loaded, join(folder, 'flashed'), { keysRoot: join(folder, 'keys') });
-  const lab = await openLab({ site: name, directory: join(folder, 'lab') });
+  const load = (devices: number) => {
+    const file = join(folder, `${name}.yaml`);
+    writeFileSync(file, profileOf(name, options.prefix ?? 'n', devices));
+    return loadProfile(file);
+  };
+  const keysRoot = join(folder, 'keys');
+  const places = await flashHosts(await load(count), join(folder, 'flashed'), { keysRoot });
+  const lab = options.lab ?? (await openLab({ site: name, directory: join(folder, 'lab') }));
   const host = (wanted: string): Host => {
     const found = lab.hosts.get(wanted);
     if (found === undefined) throw new Error(`no host ${wanted}`);
@@ -63,11 +69,26 @@ ${more}`,
       const { stdout } = await execa(program, args, { timeout: 60_000 });
       return stdout;
     },
+    async rosterOf(devices) {
+      return siteRoster((await load(devices)).profile, new Keyring(name, keysRoot));
+    },
     async stop() {
-      await lab.stop();
+      if (options.lab === undefined) await lab.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function profileOf(site: string, prefix: string, count: number): string {
+  const devices = Array.from({ length: count }, (_, index) => `{name: ${prefix}${index + 1}}`);
+  return `apiVersion: edgekiln/v1
+site: {name: ${site}}
+board: qemu-x86_64
+base: {debian: {suite: trixie}}
+k3s: {standIn: true}
+system: {hostname: '{device}'}
+devices: [${devices.join(', ')}]
+`;
 }
 
 /** Looks again and again until it holds; fails with what was seen last. */

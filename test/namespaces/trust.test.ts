@@ -1,0 +1,106 @@
+// Who may not: another site on the same LAN, a device with somebody else's address, a worker, a device that is barred.
+import { afterEach, expect, it } from 'vitest';
+import { firstServer, untilCluster, viewOf } from './cluster.ts';
+import { type NamespaceSite, openSite, until } from './site.ts';
+
+const opened: NamespaceSite[] = [];
+afterEach(async () => {
+  for (const site of opened.splice(0).reverse()) await site.stop();
+});
+
+async function open(...given: Parameters<typeof openSite>): Promise<NamespaceSite> {
+  const site = await openSite(...given);
+  opened.push(site);
+  return site;
+}
+
+/** Makes the agent of a host start anew: as the unit does, it comes back after three seconds. */
+const restartAgent = `for p in /proc/[0-9]*; do grep -qa edgekiln-node.mjs $p/cmdline 2>/dev/null && kill "\${p#/proc/}"; done; true`;
+
+const siteAddress = async (site: NamespaceSite, name: string): Promise<string> => {
+  const shown = await site.run(name, 'ip -4 -o address show dev site0');
+  return / inet ([\d.]+)\//.exec(shown)?.[1] ?? '';
+};
+
+it('two sites on one LAN are two clusters, and neither hears the other', async () => {
+  const one = await open('nsours', 2);
+  const other = await open('nstheirs', 2, { prefix: 'm', lab: one.lab });
+  await Promise.all([one.powerOn(), other.powerOn()]);
+  const ours = await untilCluster(
+    one,
+    [await firstServer(one, ['n1', 'n2'])],
+    { ready: ['n1', 'n2'], servers: 1 },
+    240,
+  );
+  const theirs = await untilCluster(
+    other,
+    [await firstServer(other, ['m1', 'm2'])],
+    { ready: ['m1', 'm2'], servers: 1 },
+    240,
+  );
+  expect(ours.cluster).not.toBe(theirs.cluster);
+});
+
+it('an address of the site that somebody else has: an alarm, and no second choice', async () => {
+  const site = await open('nsclash', 2);
+  const thief = await open('nsthief', 1, { prefix: 'm', lab: site.lab });
+  await Promise.all([site.powerOn('n1'), thief.powerOn('m1')]);
+  await until(
+    'site0',
+    60,
+    () => siteAddress(site, 'n1'),
+    (address) => address !== '',
+  );
+  const wanted = (await siteAddress(site, 'n1')).replace(/\.1$/, '.2');
+  await thief.run('m1', `ip address add ${wanted}/24 dev eth0`);
+  await site.powerOn('n2');
+  const status = () => site.run('n2', 'edgekiln-node status');
+  await until('the alarm', 60, status, (text) => text.includes(wanted) && /problem/.test(text));
+  expect(await site.run('n2', 'ip -4 -o address show dev site0')).not.toContain('inet');
+  await thief.run('m1', `ip address del ${wanted}/24 dev eth0`);
+  await until(
+    'its address',
+    120,
+    () => siteAddress(site, 'n2'),
+    (address) => address === wanted,
+  );
+});
+
+it('a worker has not the server token, cannot fetch it, and stays out once it is barred', async () => {
+  const site = await open('nsworker', 4);
+  await site.powerOn();
+  const all = ['n1', 'n2', 'n3', 'n4'];
+  const founder = await firstServer(site, all);
+  const view = await untilCluster(site, [founder], { ready: all, servers: 3 }, 240);
+  const worker = all.find((name) => !view.servers.includes(name)) ?? '';
+
+  const [token = ''] = (await site.run(founder, 'cat /var/lib/rancher/k3s/server/token'))
+    .split('::server:')
+    .slice(-1);
+  expect(token.length).toBeGreaterThan(15);
+  const everywhere = '/var/lib/rancher /var/lib/edgekiln /var/lib/kubelet /etc /run';
+  const search = `grep -rlF '${token}' ${everywhere} --exclude-dir=slot 2>/dev/null || true`;
+  expect(await site.run(founder, search)).not.toBe('');
+  expect(await site.run(worker, search)).toBe('');
+  const server = await siteAddress(site, founder);
+  const ask = (credentials: string) =>
+    site.run(
+      worker,
+      `curl -s -k -o /dev/null -w '%{http_code}' ${credentials} https://${server}:6443/v1-k3s/server-bootstrap`,
+    );
+  const agent = '/var/lib/rancher/k3s/agent';
+  expect(await ask(`--cert ${agent}/client-kubelet.crt --key ${agent}/client-kubelet.key`)).toMatch(/40[13]/);
+  expect(await ask(`-u server:${token.slice(0, -1)}`)).toMatch(/40[13]/);
+  expect(await ask(`-u server:${token}`)).toBe('200');
+
+  // The profile loses its last device: the next roster denies its key. It reaches one server, and from there the others.
+  expect(worker).toBe('n4');
+  const roster = await site.rosterOf(3);
+  await site.run(founder, `cat >/var/lib/edgekiln/roster <<'END'\n${roster}END\n${restartAgent}`);
+  const three = all.filter((name) => name !== worker);
+  await untilCluster(site, [founder], { ready: three, servers: three }, 180);
+  await site.host(worker).reset();
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+  const after = await viewOf(site, founder);
+  expect([after.cluster, after.ready, after.notReady]).toEqual([view.cluster, three, []]);
+});
