@@ -19,9 +19,11 @@ import { plainAddress, serveOrders, servePage, serveSocket } from './status/serv
 import { type Facts, type Status, statusOf } from './status/status.ts';
 import { renderConsoleLine } from './status/text.ts';
 
-/** How often the interfaces are looked at, and the page is tried again where it failed, in milliseconds. */
+/** How often the interfaces are looked at, and the page is tried again where it failed, in milliseconds … */
 const lookEvery = 2000;
-/** How often copied files are compared with data, in looks: once a minute. */
+/** … and in a cluster, where nobody waits for the next look. */
+const lookCalmly = 5000;
+/** How often copied files are compared with data, in looks: once in a minute or two. */
 const saveEvery = 30;
 const defaultPort = 80;
 
@@ -128,9 +130,10 @@ export class Service {
     await this.#attempt('site', () => this.#takePart());
     await this.#console.say(renderConsoleLine(this.status()), uptime());
     if (this.#stopped) return;
+    const pause = this.#part?.formed() === true ? lookCalmly : lookEvery;
     this.#timer = setTimeout(() => {
       this.#looking = this.#look();
-    }, lookEvery);
+    }, pause);
   }
 
   async #lookAtSlots(): Promise<void> {
