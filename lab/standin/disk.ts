@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Entry, Stored } from './replica.ts';
+import type { Entry, Stored } from './messages.ts';
 import type { State, Value } from './state.ts';
 
 /** Who this copy is; written once. */

@@ -1,9 +1,11 @@
 // The store of one server: its copy of the log on disk, the wire to the others, and the state they agree on.
 import { EventEmitter } from 'node:events';
 import { type Identity, LogDisk } from './disk.ts';
+import type { Envelope, Message, Stored } from './messages.ts';
 import { resume } from './model.ts';
 import { paced, pause } from './pace.ts';
-import { type Envelope, type Message, Replica, type Stored } from './replica.ts';
+import { Replica } from './replica.ts';
+import type { Admission, Answer, Asked, Decide } from './requests.ts';
 import {
   apply,
   type Happening,
@@ -17,28 +19,10 @@ import {
 } from './state.ts';
 import type { Wire } from './wire.ts';
 
-/** What is asked of the leader: its answer, and what it changes. Pure. */
-export type Decide = (state: State, request: JsonObject, now: number) => { reply: Json; value?: Value };
-
 type Said = Message<Value, State>;
 type Heard =
   | { readonly cluster: string; readonly to: number; readonly address: string; readonly message: Said }
   | { readonly cluster: string; readonly gone: number };
-
-/** A write for the leader to decide, or a question how far it is. */
-interface Asked {
-  readonly write?: JsonObject;
-  /** A server that wants to be a member; any member passes it on. */
-  readonly member?: { readonly node: string; readonly address: string };
-}
-
-interface Answer {
-  readonly reply: Json;
-  readonly index: number;
-}
-
-/** What a joiner begins with. */
-type Admission = { readonly refused: string } | { readonly identity: Identity; readonly state: State };
 
 /** After so many entries the log is replaced by a snapshot. */
 const longLog = 400;

@@ -1,11 +1,9 @@
 // `k3s server`: finds out how to begin, joins or founds a store, and serves.
-import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { tokensKey } from './access.ts';
-import { decideWrite } from './api.ts';
 import {
   type Authorities,
   digestOf,
@@ -14,30 +12,22 @@ import {
   openAuthorities,
   passwordOf,
   randomToken,
-  writeBootstrap,
   writeSecret,
 } from './authority.ts';
 import { issue } from './certificate.ts';
-import { ask } from './client.ts';
 import { LogDisk } from './disk.ts';
 import { Duties } from './duties.ts';
-import { type Decide, Etcd } from './etcd.ts';
-import { adminConfig, authorityOf } from './kubeconfig.ts';
-import { addLearner, beginningOf, founded, registerNode } from './model.ts';
-import { authorizationOf, nodeName, runNode, say } from './node.ts';
+import { Etcd } from './etcd.ts';
+import { decideRequest, foundedState } from './found.ts';
+import { addMember, takeBootstrap } from './join.ts';
+import { adminConfig } from './kubeconfig.ts';
+import { beginningOf } from './model.ts';
+import { nodeName, runNode, say } from './node.ts';
 import { notifyReady } from './notify.ts';
 import { dataFolder, nodeAddress, type Options, secretOf } from './options.ts';
 import { exitWithoutQuorum, paced, pause } from './pace.ts';
-import {
-  changesTo,
-  emptyState,
-  isObject,
-  type JsonObject,
-  passwordKey,
-  type State,
-  textAt,
-  viewOf,
-} from './state.ts';
+import type { Decide } from './requests.ts';
+import { isObject, type JsonObject, textAt } from './state.ts';
 import { answer, type Served } from './supervisor.ts';
 import { Wire } from './wire.ts';
 
@@ -190,124 +180,6 @@ async function listen(
     server.once('error', reject);
     server.listen(port, options.one('bind-address'), resolve);
   });
-}
-
-async function takeBootstrap(tls: string, server: string, token: string): Promise<void> {
-  const ca = await authorityOf(server, token);
-  const authorization = authorizationOf(token, 'server');
-  for (;;) {
-    const got = await ask(`${server}/v1-k3s/server-bootstrap`, { ca, authorization });
-    if (got.status === 200) return writeBootstrap(tls, JSON.parse(got.text));
-    if (got.status !== 503) {
-      throw new Failure('environment', {
-        what: `failed to get CA certs: ${server}/v1-k3s/server-bootstrap: ${got.status}`,
-        why: 'the token is not the server token',
-      });
-    }
-    await pause(1_000);
-  }
-}
-
-/** Asks to be a learner until it is one, however long that takes. */
-async function addMember(
-  wire: Wire,
-  server: string,
-  token: string,
-  authorities: Authorities,
-  node: string,
-  address: string,
-) {
-  const authorization = authorizationOf(token, 'server');
-  say('Skipping cluster configuration validation: not authorized');
-  for (;;) {
-    try {
-      const ca = authorities['server-ca'].certificate;
-      const info = await ask(`${server}/db/info`, { ca, authorization });
-      if (info.status !== 200) throw new Error(`/db/info: ${info.status}`);
-      const members: readonly { peerURLs: readonly string[] }[] = JSON.parse(info.text).members;
-      const peers = members.map((member) => new URL(member.peerURLs[0] ?? '').hostname);
-      let last: unknown = new Error('no member answers');
-      for (const peer of peers.filter((one) => one !== address)) {
-        try {
-          return await addThrough(wire, peer, node, address);
-        } catch (error) {
-          last = error;
-          const message = error instanceof Error ? error.message : '';
-          if (/duplicate node name/.test(message)) throw error;
-        }
-      }
-      throw last;
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      if (/duplicate node name/.test(message)) throw new Failure('environment', { what: message });
-      say(`Failed to join etcd: ${message}`);
-      await pause(Math.max(200, paced('learnerAfterDelete')));
-    }
-  }
-}
-
-async function addThrough(wire: Wire, peer: string, node: string, address: string) {
-  const asked = await wire.ask(peer, { member: { node, address } });
-  const { identity, state, refused } = asked as {
-    identity: { cluster: string; member: number };
-    state: State;
-    refused?: string;
-  };
-  if (refused !== undefined) throw new Error(refused);
-  return { identity, state };
-}
-
-/** What requests of this program's own do, and those of the API. */
-function decideRequest(
-  state: State,
-  request: JsonObject,
-  now: number,
-  ca: string,
-  alive: (node: string | undefined) => boolean,
-): ReturnType<Decide> {
-  const kind = textAt(request, 'kind');
-  const name = textAt(request, 'name') ?? '';
-  if (kind === 'password') {
-    const hash = textAt(request, 'hash') ?? '';
-    const outcome = registerNode({ ...viewOf(state, ca), denied: [] }, name, hash, false);
-    if ('refused' in outcome) return { reply: { status: 403 } };
-    if (state.objects[passwordKey(name)] !== undefined) return { reply: { status: 200 } };
-    const metadata = { name: `${name}.node-password.k3s`, namespace: 'kube-system' };
-    const object = { apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data: { hash } };
-    return { reply: { status: 200 }, value: { changes: [{ key: passwordKey(name), object }] } };
-  }
-  if (kind === 'member') {
-    const view = viewOf(state, ca);
-    const outcome = addLearner(view, name, textAt(request, 'address') ?? '', alive);
-    if ('refused' in outcome) return { reply: { refused: outcome.refused } };
-    const id = outcome.cluster.members.at(-1)?.id ?? 0;
-    return { reply: { id }, value: changesTo(state, view, outcome.cluster) };
-  }
-  return decideWrite(state, request, now, { ca, alive });
-}
-
-function foundedState(name: string, address: string, ca: string, tokens: { server: string; agent: string }) {
-  const cluster = randomBytes(8).toString('hex');
-  const state = emptyState(cluster);
-  const view = founded(cluster, ca, name, address, '');
-  const { roll } = changesTo(state, viewOf(state, ca), { ...view, nodes: [] });
-  const members = (roll?.members ?? []).map((member) => ({ ...member, name: member.node }));
-  state.roll = { members, removed: [], denied: [] };
-  state.revision = 1;
-  const at = `${new Date().toISOString().slice(0, 19)}Z`;
-  const put = (key: string, kind: string, rest: JsonObject): void => {
-    const [, , namespace = '', called = ''] = key.split('/');
-    const uid = `00000000-0000-4000-8000-${String(Object.keys(state.objects).length + 1).padStart(12, '0')}`;
-    const place = namespace === '' ? {} : { namespace };
-    const metadata = { name: called, ...place, uid, resourceVersion: '1', creationTimestamp: at };
-    state.objects[key] = { apiVersion: 'v1', kind, metadata, ...rest };
-  };
-  for (const space of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
-    put(`/namespaces//${space}`, 'Namespace', { status: { phase: 'Active' } });
-  }
-  put('/services/default/kubernetes', 'Service', { spec: { clusterIP: '10.43.0.1' } });
-  put(tokensKey, 'Tokens', { data: tokens });
-  return { identity: { cluster, member: view.members[0]?.id ?? 1 }, state };
 }
 
 function writeTokens(folder: string, authorities: Authorities, token: string, agentToken: string): void {

@@ -17,11 +17,17 @@ interface Line {
   readonly body: unknown;
 }
 
+interface Waiting {
+  readonly socket: TLSSocket;
+  readonly done: (body: unknown) => void;
+  readonly failed: (error: Error) => void;
+}
+
 /** One socket to each server, opened when there is something to say; what cannot be said is lost. */
 export class Wire {
   readonly #credentials: Credentials;
   readonly #sockets = new Map<string, TLSSocket>();
-  readonly #waiting = new Map<number, { done: (body: unknown) => void; failed: (error: Error) => void }>();
+  readonly #waiting = new Map<number, Waiting>();
   #server: Server | undefined;
   #calls = 0;
 
@@ -70,11 +76,13 @@ export class Wire {
         this.#waiting.delete(call);
         end();
       };
+      const socket = this.#socketTo(address);
       this.#waiting.set(call, {
+        socket,
         done: (answer) => settle(() => resolve(answer)),
         failed: (error) => settle(() => reject(error)),
       });
-      write(this.#socketTo(address), { call, body });
+      write(socket, { call, body });
     });
   }
 
@@ -92,6 +100,11 @@ export class Wire {
     });
     socket.setTimeout(10_000, () => socket.destroy());
     socket.on('error', () => socket.destroy());
+    // Nobody answers on a socket that is gone.
+    socket.on('close', () => {
+      for (const waiting of this.#waiting.values())
+        if (waiting.socket === socket) waiting.failed(new Error(`${address}: no answer`));
+    });
     onLines(socket, (line) => {
       const waiting = line.answer === undefined ? undefined : this.#waiting.get(line.answer);
       if (line.failed === undefined) waiting?.done(line.body);
