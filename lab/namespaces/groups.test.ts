@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import { hierarchiesIn } from './groups.ts';
+
+it('finds hierarchies of version 1 with their controllers, and our group in each', () => {
+  const mounts = [
+    '25 30 0:23 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs rw,mode=755',
+    '32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct',
+    '35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory',
+    '40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,release_agent=/lib/agent,name=systemd',
+    '41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate',
+  ].join('\n');
+  const groups = '4:memory:/session/a:b\n2:cpu,cpuacct:/\n1:name=systemd:/init.scope\n0::/own\n';
+  expect(hierarchiesIn(mounts, groups)).toEqual([
+    {
+      type: 'cgroup',
+      mountPoint: '/sys/fs/cgroup/cpu,cpuacct',
+      options: 'cpu,cpuacct',
+      parent: '/sys/fs/cgroup/cpu,cpuacct/',
+    },
+    {
+      type: 'cgroup',
+      mountPoint: '/sys/fs/cgroup/memory',
+      options: 'memory',
+      parent: '/sys/fs/cgroup/memory/session/a:b',
+    },
+    {
+      type: 'cgroup',
+      mountPoint: '/sys/fs/cgroup/systemd',
+      options: 'none,name=systemd',
+      parent: '/sys/fs/cgroup/systemd/init.scope',
+    },
+    {
+      type: 'cgroup2',
+      mountPoint: '/sys/fs/cgroup/unified',
+      options: 'rw',
+      parent: '/sys/fs/cgroup/unified',
+    },
+  ]);
+});
+
+it('finds version 2 alone', () => {
+  const mounts =
+    '30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup rw,nsdelegate,memory_recursiveprot';
+  expect(hierarchiesIn(mounts, '0::/user.slice/session-1.scope\n')).toEqual([
+    { type: 'cgroup2', mountPoint: '/sys/fs/cgroup', options: 'rw', parent: '/sys/fs/cgroup' },
+  ]);
+});
