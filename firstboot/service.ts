@@ -13,6 +13,7 @@ import { SitePart } from './formation/part.ts';
 import { refuseFullData } from './guards/data.ts';
 import { inOneLine } from './inoneline.ts';
 import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
+import { NameResponder } from './lan/mdns.ts';
 import { SlotKeeper } from './slots/keeper.ts';
 import { ConsoleSpeaker } from './status/console.ts';
 import { plainAddress, serveOrders, servePage, serveSocket } from './status/server.ts';
@@ -41,6 +42,7 @@ export class Service {
   #page: Server | undefined;
   #slots: SlotKeeper | undefined;
   #part: SitePart | undefined;
+  #names: NameResponder | undefined;
   #site0: Promise<void> | undefined;
   #pageFailed = 'not yet';
   #last: Status | undefined;
@@ -89,6 +91,7 @@ export class Service {
       server?.close();
       server?.closeAllConnections();
     }
+    this.#names?.close();
     await this.#site0;
     await this.#part?.stop();
     await this.#slots?.close();
@@ -98,6 +101,7 @@ export class Service {
     const { identity } = this.#boot;
     if (identity.known) {
       await this.#attempt('host name', () => setHostName(identity.stamp.hostname, this.#paths));
+      this.#names = new NameResponder(identity.stamp.hostname);
     }
     await this.#attempt('persist list', async () => {
       this.#persist = parsePersist(await readFile(this.#paths.persist, 'utf8'), this.#paths.persist);
@@ -119,6 +123,7 @@ export class Service {
   async #look(): Promise<void> {
     this.#interfaces = lanInterfaces(this.#paths.interfaces);
     if (this.#page === undefined) await this.#openPage();
+    this.#names?.look(this.#interfaces);
     if (this.#looks % saveEvery === 0 && dataIsUsable(this.#boot.record.data.state)) {
       await this.#attempt('write back', async () => {
         for (const path of await writeBack(this.#persist, this.#paths)) console.log(`saved ${path}`);
