@@ -10,7 +10,7 @@ const wanted = process.env['EDGEKILN_CHAINS'] === 'long';
 export default defineConfig({
   test: {
     root: `${import.meta.dirname}/..`,
-    include: wanted ? long : ['test/{chains,namespaces}/**/*.test.ts'],
+    include: wanted ? long : ['test/{chains,namespaces,k3s}/**/*.test.ts'],
     exclude: wanted ? [] : long,
     testTimeout: 300_000,
     hookTimeout: 600_000,

@@ -1,13 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
-/** The contract of k3s, against the stand-in or, with EDGEKILN_K3S, a real k3s. Needs root: hosts are namespaces. */
+/**
+ * The contract of k3s, and the agent's chains on it, against the stand-in or, with EDGEKILN_K3S, a real k3s. Needs root:
+ * hosts are namespaces.
+ */
 export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,
-    include: ['test/k3s/*.test.ts'],
+    include: ['test/{k3s,namespaces}/*.test.ts'],
     testTimeout: 400_000,
     hookTimeout: 120_000,
     fileParallelism: false,
-    bail: 1,
   },
 });
