@@ -4,19 +4,18 @@ import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild } from '../artifacts/locking.ts';
-import { digestOf, type Store } from '../artifacts/store.ts';
+import type { Store } from '../artifacts/store.ts';
 import type { Board } from '../boards/board.ts';
 import { bundled, overlayFolder, version } from '../installation.ts';
 import { Keyring, publicPem } from '../keys/keyring.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import { siteRoster } from '../site/roster.ts';
-import { base } from '../stages/base.ts';
 import { disk } from '../stages/disk.ts';
 import { initrd } from '../stages/initrd.ts';
 import { slot } from '../stages/slot.ts';
-import { tarball } from '../stages/tarball.ts';
 import { tree } from '../stages/tree.ts';
 import { readApps, siteApps } from './apps.ts';
+import { makeBase } from './base.ts';
 import { budgetLines, proveFits } from './budget.ts';
 import {
   fileInput,
@@ -157,7 +156,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const archives = await imageBytes(imagesResult.path);
   // The base is not there yet: its packages take more installed than packed.
   proveFits(plan, loaded, { slot: packedBytes(set) + archives, images: archives });
-  const baseResult = await makeBase(set, work);
+  const baseResult = await makeBase({ plan, set, loaded, runner, epoch, store: work.options.store });
   const treeResult = await runner.run(
     tree,
     await treeOptions(profile, {
@@ -239,32 +238,6 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
 /** The time of everything that is made, in seconds since 1970. */
 function epochFor(set: DebianSet, { epoch }: BuildOptions): number {
   return epoch ?? epochOf(set);
-}
-
-async function makeBase(set: DebianSet, { loaded, options, runner }: Work): Promise<Input> {
-  const { base: source } = loaded.profile;
-  if (source.kind === 'tarball') {
-    const { sha256 } = await digestOf(source.path);
-    if (sha256 !== source.sha256) {
-      throw new Failure('input', {
-        what: `${source.path} is not the file that was meant: its sha256 is ${sha256}`,
-        ...loaded.locate(['base', 'tarball', 'sha256']),
-        fix: 'bring the right file, or write its digest',
-      });
-    }
-    return runner.run(tarball, { sha256 }, { tarball: { path: source.path, digest: sha256 } });
-  }
-  return runner.run(
-    base,
-    {
-      suite: set.suite,
-      architecture: set.architecture,
-      debs: set.install.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
-      documentation: false,
-      sourceDateEpoch: epochFor(set, options),
-    },
-    { store: { path: options.store.root, digest: '' } },
-  );
 }
 
 /** Fetching is told as a stage is, though its result is the store itself. */

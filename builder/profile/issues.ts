@@ -38,16 +38,15 @@ function explain(issue: Issue, source: Source, schema: JsonSchema): Finding[] {
     return issue.keys.map((key) => unknownKey(at, key, known));
   }
   if (input === undefined) {
-    const why = here?.description === undefined ? undefined : `it is needed: ${here.description}`;
     const fix = here?.const === undefined ? undefined : `add ${String(at.at(-1))}: ${String(here.const)}`;
-    return [finding({ at, what: `${name} is missing`, why, fix })];
+    return [finding({ at, what: `${name} is missing`, why: meaning(here), fix })];
   }
   if (input === null) {
     return [
       finding({
         at,
         what: `${name} has no value`,
-        why: here?.description,
+        why: meaning(here),
         fix: 'give it one, or remove the key',
       }),
     ];
@@ -56,13 +55,13 @@ function explain(issue: Issue, source: Source, schema: JsonSchema): Finding[] {
     const expected = kinds[issue.expected] ?? issue.expected;
     const quote =
       issue.expected === 'string' && typeof input !== 'object'
-        ? `put it in quotes: '${source.written(at)}'`
+        ? inQuotes(source.written(at), here)
         : undefined;
     return [
       finding({
         at,
         what: `${name} must be ${expected}, not ${kindOf(input)}`,
-        why: here?.description,
+        why: meaning(here),
         fix: quote,
       }),
     ];
@@ -85,8 +84,25 @@ function explain(issue: Issue, source: Source, schema: JsonSchema): Finding[] {
     const fix = meant === undefined ? undefined : didYouMean(meant);
     return [finding({ at, what: `${name}: ${shown} is not accepted`, why, fix })];
   }
-  const why = own(issue.message) === undefined ? here?.description : `expected ${issue.message}`;
+  const why = own(issue.message) === undefined ? meaning(here) : `expected ${issue.message}`;
   return [finding({ at, what: `${name}: ${shown} is not accepted`, why, fix: hint(issue, input) })];
+}
+
+/** What a key is there for, as the reason in a problem. */
+function meaning(schema: JsonSchema | undefined): string | undefined {
+  const text = schema?.description?.replace(/\.$/, '');
+  // Only a word such as DNS keeps its capital.
+  return text === undefined
+    ? undefined
+    : `the reference says: ${text.replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase())}`;
+}
+
+/** A number or the like where text belongs, as it would be accepted; permissions have four digits. */
+function inQuotes(written: string, schema: JsonSchema | undefined): string | undefined {
+  const pattern = new RegExp(schema?.pattern ?? '');
+  const forms = pattern.source === '^[0-7]{4}$' ? [written, written.padStart(4, '0')] : [written];
+  const meant = forms.find((form) => pattern.test(form));
+  return meant === undefined ? undefined : `put it in quotes: '${meant}'`;
 }
 
 function unknownKey(at: KeyPath, key: string, known: readonly string[]): Finding {
@@ -114,7 +130,11 @@ function hint(issue: Issue, input: unknown): string | undefined {
   const size = `${input.replace(/\s*([kmgKMG])i?[bB]?$/, (_, unit: string) => `${unit.toUpperCase()}iB`)}`;
   const release = `v${input.replace(/^v/, '').replace('-k3s', '+k3s')}`;
   const releases = /^v?\d/.test(input) ? [release, `${release}+k3s1`] : [];
-  const forms = [input.trim(), input.toLowerCase(), size, ...releases, slug];
+  const placeholders = input.replace(/\{(\w+)\}/g, (whole, word: string) => {
+    const meant = nearest(word, ['site', 'device']);
+    return meant === undefined ? whole : `{${meant}}`;
+  });
+  const forms = [input.trim(), input.toLowerCase(), size, ...releases, placeholders, slug];
   const meant = forms.find((form) => form !== input && pattern.test(form));
   return meant === undefined ? undefined : didYouMean(meant);
 }

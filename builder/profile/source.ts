@@ -51,9 +51,12 @@ export function readSource(
     };
   }
   const [document, second] = parsed.documents;
-  const problems = [...(document?.errors ?? []), ...(document?.warnings ?? [])].map((error) => {
-    return at({ start: error.pos[0], end: Math.max(error.pos[1], error.pos[0] + 1) }, explain(error));
-  });
+  const placed = (error: YAMLError): Problem =>
+    at({ start: error.pos[0], end: Math.max(error.pos[1], error.pos[0] + 1) }, explain(error));
+  const errors = [...(document?.errors ?? []), ...(document?.warnings ?? [])];
+  // What stands behind a tag can be looked at all the same.
+  const tags = errors.filter(({ code }) => code === 'TAG_RESOLVE_FAILED').map(placed);
+  const problems = errors.filter(({ code }) => code !== 'TAG_RESOLVE_FAILED').map(placed);
   if (document?.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2') {
     problems.push(at({ start: 0, end: 5 }, { what: 'a profile is YAML 1.2', fix: 'remove the %YAML line' }));
   }
@@ -63,7 +66,7 @@ export function readSource(
     const why = 'a profile is one document: one site';
     problems.push(at({ start, end: start + 1 }, { what, why, fix: 'give it a file of its own' }));
   }
-  if (problems.length > 0) return { problems };
+  if (problems.length > 0) return { problems: [...tags, ...problems] };
   if (document === undefined || isEmpty(document.contents)) {
     const what = 'the profile is empty';
     return { problems: [{ what, where: file, fix: 'write one to start from: edgekiln init' }] };
@@ -85,7 +88,8 @@ export function readSource(
       earlier === undefined ? {} : { why: `line ${lines.linePos(earlier.start).line} has it already` };
     return { ...problem, ...why, ...place(span) };
   });
-  return plain.broken ? { problems: found } : { problems: found, source };
+  const all = [...tags, ...found];
+  return plain.broken ? { problems: all } : { problems: all, source };
 }
 
 /** Composes documents, but measures their depth first on the parser's own stack: a deep one would overflow ours. */

@@ -74,11 +74,6 @@ describe('text that is no YAML of ours', () => {
       'p.yaml:6:1: a second document starts here\n    6 | ---\n      | ^\n  because: a profile is one document: one site\n  to do: give it a file of its own',
     ],
     [
-      'a tag',
-      'a: !secret b\n',
-      'p.yaml:1:4: tags are not read\n    1 | a: !secret b\n      |    ^^^^^^^\n  to do: write plain values',
-    ],
-    [
       'YAML 1.1',
       '%YAML 1.1\n---\na: yes\n',
       'p.yaml:1:1: a profile is YAML 1.2\n    1 | %YAML 1.1\n      | ^^^^^\n  to do: remove the %YAML line',
@@ -96,10 +91,16 @@ describe('text that is no YAML of ours', () => {
     [
       'no map',
       'hello\n',
-      'p.yaml:1:1: the profile must be a map of keys, not text\n    1 | hello\n      | ^\n  because: A site, as edgekiln builds it.',
+      'p.yaml:1:1: the profile must be a map of keys, not text\n    1 | hello\n      | ^\n  because: the reference says: a site, as edgekiln builds it',
     ],
   ])('%s', (_, content, expected) => {
     expect(refusal(content)).toBe(expected);
+  });
+
+  it('shows a tag beside what else is wrong', () => {
+    expect(refusal('apiVersion: edgekiln/v1\nsite: {name: !secret b, nam: c}\n')).toMatch(
+      /^p\.yaml:2:14: tags are not read\n[^]*unknown key nam in site/,
+    );
   });
 
   it('shows a duplicate key beside what else is wrong', () => {

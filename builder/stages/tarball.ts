@@ -6,12 +6,11 @@ import { decompress } from '../artifacts/compression.ts';
 import { sha256Schema } from '../artifacts/sha256.ts';
 import type { Stage } from '../pipeline/stage.ts';
 
-/** A root filesystem larger than this is not believed, in bytes. */
-const largest = 32 * 1024 ** 3;
-
 const schema = z.strictObject({
   /** Of the archive as it is, compressed or not. */
   sha256: sha256Schema,
+  /** Bytes that it may unpack to: what the slot could hold, headers included. */
+  limit: z.int().positive(),
 });
 
 export type TarballOptions = z.output<typeof schema>;
@@ -20,11 +19,11 @@ export type TarballOptions = z.output<typeof schema>;
 export const tarball: Stage<TarballOptions, { readonly tarball: string }> = {
   name: 'tarball',
   summary: 'unpacks a root tarball to one plain tar file',
-  version: 1,
+  version: 2,
   schema,
-  async run(_options, inputs, workshop) {
+  async run({ limit }, inputs, workshop) {
     const { size } = await stat(inputs.tarball);
     const extent = { file: inputs.tarball, offset: 0, length: size };
-    await decompress(extent, join(workshop.result, 'base.tar'), { limit: largest, signal: workshop.signal });
+    await decompress(extent, join(workshop.result, 'base.tar'), { limit, signal: workshop.signal });
   },
 };

@@ -83,6 +83,7 @@ export const tree: Stage<TreeOptions, TreeInputs> = {
       ...accounts(base, options),
       ...(await ownFiles(options, inputs)),
       ...unitEntries(options.units, base, epoch),
+      ...keptFolders(base, options),
       kernelLink(base, epoch),
     ]);
     base.close();
@@ -100,6 +101,13 @@ async function ownFiles({ files, epoch: mtime }: TreeOptions, inputs: TreeInputs
       return storedFile(path.slice(1), file, attributes);
     }),
   );
+}
+
+/** Folders that are kept are mounted over the slot's, which nobody can make on a device. */
+function keptFolders(base: Tree, { persist, epoch: mtime }: TreeOptions): Entry[] {
+  return parsePersist(persist)
+    .filter(({ kind, path }) => kind === 'dir' && base.get(path.slice(1)) === undefined)
+    .map(({ path, mode, uid, gid }) => ({ kind: 'directory', path: path.slice(1), mode, uid, gid, mtime }));
 }
 
 /** What the agent and the initrd call on a device. */

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Failure } from '../../formats/errors.ts';
 import type { Entry } from './entry.ts';
 import { renderTemplate } from './template.ts';
 
@@ -77,6 +78,14 @@ async function listOverlay(folder: string): Promise<OverlayFile[]> {
   const names = (await readdir(folder, { recursive: true })).sort((a, b) => (a < b ? -1 : 1));
   for (const path of names) {
     const state = await lstat(join(folder, path));
+    if (!state.isDirectory() && !state.isSymbolicLink() && !state.isFile()) {
+      throw new Failure('input', {
+        what: 'an overlay holds a device node, a pipe or a socket',
+        where: join(folder, path),
+        why: 'only files, folders and links are laid over a base',
+        fix: 'remove it',
+      });
+    }
     const kind = state.isDirectory() ? 'directory' : state.isSymbolicLink() ? 'symlink' : 'file';
     found.push({ path, kind, executable: kind === 'file' && (state.mode & 0o100) !== 0 });
   }

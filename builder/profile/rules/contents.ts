@@ -2,6 +2,7 @@
 import { relative, resolve } from 'node:path';
 import { Failure } from '../../../formats/errors.ts';
 import { defaultPersist, parsePersist, persistFile, renderPersist } from '../../../formats/persist.ts';
+import { enablingLinks } from '../../tree/units.ts';
 import { type Finding, printPath } from '../finding.ts';
 import type { KeyPath } from '../source.ts';
 import { expand, type Look, type Rule } from './look.ts';
@@ -104,15 +105,46 @@ export const hiddenFiles: Rule = (look) => {
   });
 };
 
-/** Units that are not the profile's: those of k3s and of the agent. */
+/** Names of units of k3s and of the agent. */
+const foreignUnit = /^(k3s|edgekiln)([.@-]|$)/;
+
+/** Units that are not the profile's. */
 export const ownUnits: Rule = (look) =>
   look.items(['units']).flatMap((item): Finding[] => {
     const at = [...item, 'name'];
     const name = look.text(at);
-    if (name === undefined || !/^(k3s|edgekiln)([.@-]|$)/.test(name)) return [];
+    if (name === undefined || !foreignUnit.test(name)) return [];
     const why = 'a k3s that starts by itself could found a second cluster';
     return [{ at, what: `${printPath(at)}: ${name} is not for the profile to write`, why }];
   });
+
+/** A unit that is to be enabled must say how. What it names with Also= may be of the base, which is not there yet. */
+export const enabledUnits: Rule = (look) => {
+  const units = look.items(['units']);
+  const textOf = (name: string) => {
+    const item = units.find((one) => look.text([...one, 'name']) === name);
+    return item === undefined ? undefined : look.text([...item, 'content']);
+  };
+  return units.flatMap((item): Finding[] => {
+    const name = look.text([...item, 'name']);
+    const text = look.text([...item, 'content']);
+    if (name === undefined || text === undefined || foreignUnit.test(name)) return [];
+    if (look.flag([...item, 'enable']) === false) return [];
+    try {
+      enablingLinks(name, (unit) => ({
+        text: textOf(unit) ?? '[Install]\nWantedBy=default.target',
+        path: unit,
+      }));
+      return [];
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return error.problems.map(({ what, why, fix }) => {
+        const more = { ...(why === undefined ? {} : { why }), ...(fix === undefined ? {} : { fix }) };
+        return { at: [...item, 'name'], what: `${printPath(item)}: ${what}`, ...more };
+      });
+    }
+  });
+};
 
 /** Paths that come from the slot or the kernel at every boot: never kept as folders. */
 const imageOwned =
@@ -142,6 +174,11 @@ export const kept: Rule = (look) => {
           fix: 'keep a folder of your own, such as /srv/till',
         },
       ];
+    }
+    if (line.kind === 'copy' && !/^\/(etc|var)\//.test(path)) {
+      const why = 'a file is copied in at every boot, and only /etc and /var can be written then';
+      const fix = 'keep its folder, with kind: dir';
+      return [{ at, what: `${printPath(at)}: ${path} cannot be kept as a copy`, why, fix }];
     }
     if (before.some((each) => each.path === path && !defaultPersist.includes(each))) return []; // said by onceOnly
     try {

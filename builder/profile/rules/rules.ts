@@ -1,7 +1,7 @@
 // What one key cannot say alone.
 import type { Finding } from '../finding.ts';
 import { onceOnly, oneBase, oneContent, oneK3s } from './choices.ts';
-import { hiddenFiles, imageLimits, kept, ownedFiles, ownUnits, pathsStay } from './contents.ts';
+import { enabledUnits, hiddenFiles, imageLimits, kept, ownedFiles, ownUnits, pathsStay } from './contents.ts';
 import { boards, electors, founder, hostnames, nodeLabels, servers } from './devices.ts';
 import { k3sConfig } from './k3s.ts';
 import type { Look, Rule } from './look.ts';
@@ -12,7 +12,7 @@ const rules: readonly Rule[] = [
   ...[boards, founder, servers, electors, hostnames, nodeLabels],
   ...[overlaps, addresses],
   ...[k3sConfig],
-  ...[pathsStay, ownedFiles, hiddenFiles, ownUnits, kept, imageLimits],
+  ...[pathsStay, ownedFiles, hiddenFiles, ownUnits, enabledUnits, kept, imageLimits],
 ];
 
 /** All that the rules find. */
