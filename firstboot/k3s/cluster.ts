@@ -225,7 +225,8 @@ export class K3sCluster implements LocalCluster {
 
   async #reconcile({ identity }: Store): Promise<number> {
     const { neighbourhood, ask, config, feed } = this.#facts;
-    this.#reconciler ??= new Reconciler(this.#serving, neighbourhood, ask, identity.cluster, config);
+    const { apps } = this.#paths;
+    this.#reconciler ??= new Reconciler(this.#serving, neighbourhood, ask, identity.cluster, config, apps);
     const seen = await this.#reconciler.look(performance.now());
     this.#seen = seen;
     if (!this.#data && performance.now() - this.#dataAt > dataEvery) {

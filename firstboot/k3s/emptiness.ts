@@ -7,9 +7,8 @@ export type ApiObject = Readonly<Record<string, unknown>>;
 const machines =
   /^(k3s|k3s-supervisor@.*|deploy@.*|kube-.*|kubelet|coredns.*|flannel.*|helm-controller.*|edgekiln|cloud-controller.*|metrics-server|edgekiln-.*)$/;
 const systemNamespaces = new Set(['kube-system', 'kube-public', 'kube-node-lease']);
-/** The label of everything the reconciler applies. */
-export const ownLabel = 'app.kubernetes.io/managed-by';
-export const ownName = 'edgekiln';
+/** The label of everything the site's apps brought; its value is the app's name. */
+export const appLabel = 'edgekiln.io/app';
 
 /** Lists that are looked at; a namespaced one over all namespaces. */
 export const watchedLists = [
@@ -44,7 +43,7 @@ export function personsObject(path: string, objects: readonly ApiObject[]): stri
 
 function isForeign(kind: string, metadata: ApiObject): boolean {
   const labels = recordOf(metadata['labels']);
-  if (labels[ownLabel] === ownName) return false;
+  if (labels[appLabel] !== undefined) return false;
   const fields = metadata['managedFields'];
   const managers = Array.isArray(fields) ? fields.map((one) => recordOf(one)['manager']) : [];
   if (managers.length > 0) return managers.some((one) => typeof one !== 'string' || !machines.test(one));

@@ -1,5 +1,6 @@
 // Where k3s keeps its files, and where we keep ours beside them.
 import { join } from 'node:path';
+import { appsFolder } from '../../formats/app.ts';
 
 /** `root` is `/` on a device. */
 export function k3sPaths(root: string) {
@@ -23,6 +24,7 @@ export function k3sPaths(root: string) {
     wal: join(dataDir, 'server/db/etcd/member/wal'),
     /** Archives of the slot, and the folder k3s imports from. */
     slotImages: at('/usr/lib/edgekiln/images'),
+    apps: at(appsFolder),
     images: join(dataDir, 'agent/images'),
     /** k3s unpacks itself to a folder in here. */
     unpacked: join(dataDir, 'data'),

@@ -10,6 +10,7 @@ import type { Ask } from '../join/client.ts';
 import { applyChange, watched } from '../protocol/journal.ts';
 import { type Decision, decideRoles, defaultRoles, type RoleSettings } from '../protocol/roles.ts';
 import type { ClusterId, Milliseconds } from '../protocol/terms.ts';
+import { applyApps } from './apps.ts';
 import { JournalStore } from './journal.ts';
 import { Lease } from './lease.ts';
 import { bar } from './revocation.ts';
@@ -20,6 +21,8 @@ import { orphansOf, type Sight, type Surroundings, viewOf, Watch } from './view.
 const fitnessCounts: Milliseconds = 300_000;
 /** Watched time is written once so much of it has come together. */
 const watchedEvery: Milliseconds = 60_000;
+/** How often the site's apps are compared with what was applied. */
+const appsEvery: Milliseconds = 60_000;
 
 export interface Seen {
   readonly servers: number;
@@ -42,6 +45,8 @@ export class Reconciler {
   readonly #fitness = new Map<Place, { fit: boolean; at: Milliseconds }>();
   #journalSeen: { version: string; at: Milliseconds } | undefined;
   readonly #barred = new Set<string>();
+  readonly #apps: string;
+  #appsAt = Number.NEGATIVE_INFINITY;
   #said = '';
 
   constructor(
@@ -50,12 +55,14 @@ export class Reconciler {
     ask: Ask,
     cluster: ClusterId,
     config: AgentConfig,
+    apps: string,
   ) {
     this.#serving = serving;
     this.#neighbourhood = neighbourhood;
     this.#ask = ask;
     this.#cluster = cluster;
     this.#settings = roleSettings(config);
+    this.#apps = apps;
     this.#journal = new JournalStore(serving);
     this.#lease = new Lease(serving, String(neighbourhood.place));
   }
@@ -78,6 +85,7 @@ export class Reconciler {
         alarm = await this.#carryOut(decision, sight);
         await this.#removeOrphans(sight, around, now);
       }
+      await this.#keepApps(now);
     } else {
       // Times of watching go on while another acts: this one may have to follow it.
       viewOf(sight, this.#surroundings(now), this.#watch, now);
@@ -178,6 +186,17 @@ export class Reconciler {
         else await this.#serving.deleteNode(decision);
         return undefined;
       }
+    }
+  }
+
+  /** An app that cannot be applied is no reason to neglect the servers. */
+  async #keepApps(now: Milliseconds): Promise<void> {
+    if (now - this.#appsAt < appsEvery) return;
+    this.#appsAt = now;
+    try {
+      await applyApps(await this.#serving.api(), this.#apps);
+    } catch (error) {
+      console.error(`k3s: apps: ${inOneLine(error)}`);
     }
   }
 
