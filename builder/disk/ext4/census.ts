@@ -33,7 +33,7 @@ const XATTRS = 22;
 
 /** In place of the number of a source file: the segments are objects. */
 const PIECES = 0xffff_ffff;
-const BUDGET = 32 * 1024 * 1024;
+const BUDGET = 24 * 1024 * 1024;
 
 /** Inode kinds by file type code. */
 const kinds = (Object.keys(fileType) as InodeKind[]).reduce<InodeKind[]>((list, kind) => {

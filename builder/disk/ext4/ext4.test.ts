@@ -43,6 +43,15 @@ describe('an ext4 filesystem', () => {
     reader.close();
   });
 
+  it('is read however deep it is', async () => {
+    const path = Array(4000).fill('d').join('/');
+    await writeToFile(planExt4(treeOf([file(`${path}/f`, 'down here')]), options), image);
+    execFileSync('e2fsck', ['-fn', image], { stdio: 'pipe' });
+    const reader = openExt4(image);
+    expect([...reader.entries()].at(-2)?.path).toBe(`${path}/f`);
+    reader.close();
+  });
+
   it('has extent trees of several levels, and files across the copies of the superblock', async () => {
     const filler = join(folder, 'filler');
     writeFileSync(filler, 'the start');

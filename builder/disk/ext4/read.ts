@@ -55,8 +55,7 @@ export class Ext4Reader implements EntrySource {
 
   /** All entries in the order of `Tree`; the bytes of files are ranges of the filesystem's file. */
   *entries(): Generator<Entry> {
-    const firstNames = new Map<number, string>();
-    yield* this.#below(this.#inode(ROOT_INODE), '', firstNames);
+    yield* this.#below(this.#inode(ROOT_INODE));
   }
 
   /** The entry at a path, undefined if there is none. Links on the way are followed, one at the end is not. */
@@ -82,21 +81,29 @@ export class Ext4Reader implements EntrySource {
     return bytes;
   }
 
-  *#below(inode: Loaded, path: string, firstNames: Map<number, string>): Generator<Entry> {
-    yield this.#entry(inode, path);
-    if (inode.kind !== 'directory') return;
-    const prefix = path === '' ? '' : `${path}/`;
-    for (const { name, number } of this.#names(inode)) {
-      const childPath = prefix + nameFromBytes(name);
-      const child = this.#inode(number);
-      const first = firstNames.get(number);
-      if (child.kind !== 'directory' && first !== undefined) {
-        const { mode, uid, gid, mtime } = child;
-        yield { path: childPath, mode, uid, gid, mtime, kind: 'hardlink', target: first };
-      } else {
-        if (child.links > 1 && child.kind !== 'directory') firstNames.set(number, childPath);
-        yield* this.#below(child, childPath, firstNames);
+  *#below(top: Loaded): Generator<Entry> {
+    yield this.#entry(top, '');
+    const firstNames = new Map<number, string>();
+    // Its own stack: a tree may be deeper than calls can be.
+    const stack = [{ prefix: '', names: this.#names(top).values() }];
+    for (let way = stack.at(-1); way !== undefined; way = stack.at(-1)) {
+      const step = way.names.next();
+      if (step.done) {
+        stack.pop();
+        continue;
       }
+      const { name, number } = step.value;
+      const path = way.prefix + nameFromBytes(name);
+      const inode = this.#inode(number);
+      const first = inode.kind === 'directory' ? undefined : firstNames.get(number);
+      if (first !== undefined) {
+        const { mode, uid, gid, mtime } = inode;
+        yield { path, mode, uid, gid, mtime, kind: 'hardlink', target: first };
+        continue;
+      }
+      yield this.#entry(inode, path);
+      if (inode.kind === 'directory') stack.push({ prefix: `${path}/`, names: this.#names(inode).values() });
+      else if (inode.links > 1) firstNames.set(number, path);
     }
   }
 
