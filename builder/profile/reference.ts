@@ -15,6 +15,29 @@ with one, and \`edgekiln schema\` prints its JSON Schema, which editors use to c
 - Sizes are written with KiB, MiB or GiB, permissions as four octal digits in quotes.
 - A key in **bold** must be there. Values behind "default" hold where the key is left out.
 
+\`profiles/shop.yaml\` is a commented one to start from.
+
+## Where it ends up
+
+| key | on a device |
+|---|---|
+| \`lan\` | networkd's \`80-edgekiln-lan.network\`; fixed addresses in \`/etc/edgekiln/addresses\` by place, taken at boot. With more than one port, name the one of the LAN in \`lan.interface\`: a fixed address goes to every port that matches |
+| \`lan.dns\` | \`/etc/resolv.conf\`, kept up to date with what networkd knows |
+| \`lan.ntp\` | systemd-timesyncd, by way of networkd |
+| \`lan.proxy\` | \`/etc/edgekiln/proxy.env\`, read by k3s and the agent |
+| \`registries\` | \`/etc/rancher/k3s/registries.yaml\`, for root alone |
+| \`units\` | \`/etc/systemd/system\`, with the links that \`systemctl enable\` would make |
+| \`persist\` | a folder of the data partition, mounted over the one in the image; \`copy\` is for files in /etc and /var |
+| \`limits.journal\` | journald |
+| \`k3s.config\`, \`servers\`, \`network\`, labels, taints, other \`limits\` | \`/etc/edgekiln/agent.json\`: the agent makes k3s's configuration of it |
+
+## How much fits
+
+A slot must hold the image and a quarter more: the next image may be larger. Data must hold the next image, k3s unpacked (200 MiB),
+the container images (five times what their archives take, packed by zstd), the datastore (512 MiB), the journal and the logs of 30 containers,
+and be no fuller than \`limits.images.high\` with all of that. A build shows the figures, writes them to \`manifest.json\`, and ends with
+exit code 2 where something does not fit.
+
 This page is made from the schema: \`npx vitest run builder/profile/reference.test.ts -u\`.
 `;
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exitCodeOf, renderError } from '../../formats/errors.ts';
+import { planBoards } from '../pipeline/plan.ts';
 import { tarball } from '../stages/tarball.ts';
 import { storedFile, unitEntries } from '../tree/contents.ts';
 import { openLayers } from '../tree/layer.ts';
@@ -149,4 +150,13 @@ describe('what is laid over a base', () => {
       /^2: the unit a\.service cannot be enabled\n {2}because: Also= names b\.socket, and there is no such unit/,
     );
   });
+});
+
+it('refuses none of the profiles to start from', async () => {
+  const profiles = join(import.meta.dirname, '../../profiles');
+  for (const name of ['quickstart.yaml', 'shop.yaml']) {
+    const loaded = await loadProfile(join(profiles, name));
+    expect(loaded.unbuilt).toEqual([]);
+    expect(planBoards(loaded)).toHaveLength(1);
+  }
 });
