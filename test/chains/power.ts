@@ -33,7 +33,7 @@ const patience = 300_000;
 /** Where a cut falls: so long (seconds, at most) behind what the console says, or behind the agent's being up. */
 type Instant =
   | { readonly name: string; readonly behind: RegExp; readonly within: number }
-  | { readonly name: string; readonly behind: 'up'; readonly from: number; readonly within: number };
+  | { readonly name: string; readonly behind: 'up'; readonly within: number };
 
 const boot = { name: 'boot', behind: /edgekiln: slot [ab][\r\n]/, within: 25 } as const;
 const growing = {
@@ -43,15 +43,17 @@ const growing = {
 } as const;
 const making = { name: 'making data', behind: /edgekiln: making data/, within: 4 } as const;
 const firstBoot = { name: 'first boot', behind: making.behind, within: 20 } as const;
-const writing = { name: 'writing and filling', behind: 'up', from: 0, within: 12 } as const;
-const confirming = { name: 'confirming the trial', behind: 'up', from: 50, within: 15 } as const;
+const writing = { name: 'writing and filling', behind: 'up', within: 20 } as const;
+const trialBoot = { ...boot, name: 'trial boot' } as const;
+const confirming = { name: 'confirming the trial', behind: 'up', within: 10 } as const;
 
-/** A device's life, in cuts: as flashed, then with a trial of slot B before the last three. */
-const life: readonly Instant[] = [
-  ...[growing, growing, making, making, firstBoot, boot, writing],
-  ...[boot, confirming, boot],
+/** Two lives, in cuts: as flashed, with slot B filled; and one that begins with a trial of slot B. */
+const lives: readonly (readonly Instant[])[] = [
+  [growing, making, firstBoot, boot, writing, writing],
+  [trialBoot, trialBoot, confirming, boot],
 ];
-const trialAt = life.length - 3;
+/** Devices at a time: emulated machines keep one core busy each, mostly. */
+const together = 2;
 
 /** Cuts the power so many times, over as many devices as that takes. `say` hears of each. */
 export async function cutPower(options: {
@@ -59,45 +61,50 @@ export async function cutPower(options: {
   seed: number;
   say(line: string): void;
 }): Promise<PowerReport> {
-  const random = seeded(options.seed);
   const site = makeSite('power');
   const lab = await openLab({ site: 'power', directory: join(site.folder, 'lab'), seed: options.seed });
   const report = { cuts: 0, bricks: 0, lost: 0, checked: 0, complaints: [] as string[] };
   const instants: Record<string, number> = {};
   try {
-    for (let device = 1; report.cuts < options.cuts; device += 1) {
-      const { machine, stamp } = await flash(site, (image) =>
-        lab.add({ name: `n${device}`, board: 'qemu-x86_64', image, survival: random() }),
-      );
+    const flashed = await flash(site);
+    // Each device has a part of the cuts and a chance of its own, whatever the others do meanwhile.
+    const devices: { name: string; life: readonly Instant[]; random: Random }[] = [];
+    for (let left = options.cuts; left > 0; left -= devices.at(-1)?.life.length ?? 0) {
+      const index = devices.length;
+      const life = (lives[index % lives.length] ?? []).slice(0, left);
+      devices.push({ name: `n${index + 1}`, life, random: seeded(options.seed * 10_000 + index) });
+    }
+    const live = async (device: (typeof devices)[number]): Promise<void> => {
       const kept = new Kept();
+      const { name, random } = device;
+      const machine = await lab.add({
+        name,
+        board: 'qemu-x86_64',
+        image: flashed.image,
+        survival: random(),
+      });
       try {
-        for (const [index, instant] of life.entries()) {
-          if (report.cuts === options.cuts) break;
-          const content = contentOf(machine);
-          if (index === trialAt) {
-            copySlot(content, stamp);
-            writeState(content, stamp, { seq: 0, primary: 'b', a: 'good', b: 'trial', left: 3 });
-          }
-          if (index > 0) await machine.powerOn();
-          await reach(machine, instant, random, kept);
-          const did = await machine.powerCut();
+        await liveThrough(machine, flashed.stamp, { ...device, kept }, (instant, did) => {
           report.cuts += 1;
           instants[instant.name] = (instants[instant.name] ?? 0) + 1;
-          options.say(`cut ${report.cuts}, device ${device}, ${instant.name}: ${JSON.stringify(did)}`);
-        }
-        await machine.powerOn();
-        await machine.console.waitFor(healthy, patience);
-        await kept.look(await logIn(machine));
-        if (readState(contentOf(machine), stamp) === undefined) throw new Error('the boot state is lost');
+          options.say(`cut ${report.cuts}, ${name}, ${instant.name}: ${JSON.stringify(did)}`);
+        });
+        options.say(`${name} lives: ${JSON.stringify(readState(contentOf(machine), flashed.stamp))}`);
       } catch (error) {
         report.bricks += 1;
-        report.complaints.push(`device ${device}: ${error instanceof Error ? error.message : String(error)}`);
+        report.complaints.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+        options.say(report.complaints.at(-1) ?? '');
       }
       await machine.stop();
       report.lost += kept.lost.length;
       report.checked += kept.checked;
-      report.complaints.push(...kept.lost.map((what) => `device ${device}: ${what}`));
-    }
+      report.complaints.push(...kept.lost.map((what) => `${name}: ${what}`));
+    };
+    const waiting = [...devices];
+    const worker = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await live(next);
+    };
+    await Promise.all(Array.from({ length: together }, worker));
   } finally {
     await lab.stop();
     rmSync(site.folder, { recursive: true });
@@ -105,16 +112,37 @@ export async function cutPower(options: {
   return { seed: options.seed, ...report, instants };
 }
 
-/** A device as flashed, that fills slot B as soon as it can. */
-async function flash(
-  site: TestSite,
-  start: (image: string) => Promise<Machine>,
-): Promise<{ machine: Machine; stamp: Stamp }> {
+/** One device's cuts, and the boot behind the last of them. Throws where it is a brick. */
+async function liveThrough(
+  machine: Machine,
+  stamp: Stamp,
+  { life, random, kept }: { life: readonly Instant[]; random: Random; kept: Kept },
+  tell: (instant: Instant, did: unknown) => void,
+): Promise<void> {
+  const content = contentOf(machine);
+  if (life[0] === trialBoot) {
+    await machine.powerCut();
+    copySlot(content, stamp);
+    writeState(content, stamp, { seq: 1, primary: 'b', a: 'good', b: 'trial', left: 3 });
+  }
+  for (const instant of life) {
+    await machine.powerOn();
+    await reach(machine, instant, random, kept);
+    tell(instant, await machine.powerCut());
+  }
+  await machine.powerOn();
+  await machine.console.waitFor(healthy, patience);
+  await kept.look(await logIn(machine));
+  if (readState(content, stamp) === undefined) throw new Error('the boot state is lost');
+}
+
+/** An image whose device fills slot B, and confirms a trial, as soon as it can. */
+async function flash(site: TestSite): Promise<{ image: string; stamp: Stamp }> {
   site.edgekiln('build', site.profile);
   const image = site.image('power-one');
   const stamp = await inImage(image, (content) => stampOf(content, site));
-  setArguments(image, 'edgekiln.fill=0');
-  return { machine: await start(image), stamp };
+  setArguments(image, 'edgekiln.fill=0 edgekiln.confirm=3');
+  return { image, stamp };
 }
 
 /** Lets a machine run until a cut is due; once it is up, files are looked at and written meanwhile. */
@@ -128,7 +156,7 @@ async function reach(machine: Machine, instant: Instant, random: Random, kept: K
     return;
   }
   await console.waitFor(healthy, patience);
-  const due = Date.now() + (instant.from + after) * 1000;
+  const due = Date.now() + after * 1000;
   const shell = await logIn(machine);
   await kept.look(shell);
   while (Date.now() < due) {
