@@ -24,9 +24,8 @@ type Heard =
   | { readonly cluster: string; readonly to: number; readonly address: string; readonly message: Said }
   | { readonly cluster: string; readonly gone: number };
 
-/** After so many entries the log is replaced by a snapshot. */
-const longLog = 400;
-const rememberedHappenings = 2_000;
+/** After so many entries the log is replaced by a snapshot; so many happenings a watch may go back. */
+const [longLog, rememberedHappenings] = [400, 2_000];
 
 export class Etcd extends EventEmitter<{ happened: [readonly Happening[]] }> {
   readonly identity: Identity;

@@ -6,8 +6,8 @@
 import type { Envelope, Message, Peer, Stored } from './messages.ts';
 
 /** Milliseconds: a leader speaks; without word of one, the wait before a candidate asks (drawn up to twice of it). */
-export const heartbeat = 300;
-export const patience = 1_500;
+const heartbeat = 300;
+const patience = 1_500;
 
 export class Replica<T, S> {
   readonly id: number;
