@@ -45,7 +45,7 @@ lay_over() {
 }
 # What the machine itself may have of k3s or edgekiln is nothing of ours.
 lay_over etc
-rm -rf /etc/rancher /etc/cni /etc/edgekiln /etc/ssh/ssh_host_*
+rm -rf /etc/rancher /etc/edgekiln /etc/ssh/ssh_host_*
 cp -a /run/edgekiln/slot/etc/. /etc/
 for folder in home opt root tmp usr var; do lay_over "$folder"; done
 put() { mkdir -p "\${2%/*}"; rm -f "$2"; touch "$2"; mount --bind "/run/edgekiln/$1" "$2"; }

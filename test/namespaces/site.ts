@@ -79,13 +79,18 @@ export async function openSite(
   };
 }
 
+/** A real k3s may carry no network of its own: then this machine's /etc/cni and PATH have one, as in docs/lab.md. */
+const realK3s = process.env['EDGEKILN_K3S']
+  ? ', config: {flannel-backend: none, disable-network-policy: true, disable-kube-proxy: true}'
+  : '';
+
 function profileOf(site: string, prefix: string, count: number): string {
   const devices = Array.from({ length: count }, (_, index) => `{name: ${prefix}${index + 1}}`);
   return `apiVersion: edgekiln/v1
 site: {name: ${site}}
 board: qemu-x86_64
 base: {debian: {suite: trixie}}
-k3s: {standIn: true}
+k3s: {standIn: true${realK3s}}
 system: {hostname: '{device}'}
 devices: [${devices.join(', ')}]
 `;

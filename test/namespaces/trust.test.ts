@@ -15,7 +15,7 @@ async function open(...given: Parameters<typeof openSite>): Promise<NamespaceSit
 }
 
 /** Makes the agent of a host start anew: as the unit does, it comes back after three seconds. */
-const restartAgent = `for p in /proc/[0-9]*; do grep -qa edgekiln-node.mjs $p/cmdline 2>/dev/null && kill "\${p#/proc/}"; done; true`;
+const restartAgent = `for p in /proc/[0-9]*; do grep -qa '[e]dgekiln-node.mjs' $p/cmdline 2>/dev/null && kill "\${p#/proc/}"; done; true`;
 
 const siteAddress = async (site: NamespaceSite, name: string): Promise<string> => {
   const shown = await site.run(name, 'ip -4 -o address show dev site0');
