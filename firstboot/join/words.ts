@@ -75,10 +75,10 @@ const schemas = {
     }),
     answer: admission,
   },
-  /** Asked of a server by one whose own API does not answer: am I still one? */
+  /** Asked of a server by a device whose k3s does not work: what am I in this cluster? */
   standing: {
     request: ofCluster,
-    answer: z.object({ standing: z.enum(['server', 'removed', 'unknown']) }),
+    answer: z.object({ standing: z.enum(['server', 'agent', 'none']) }),
   },
   /** Asked of a candidate by a server: could it become a server, and does it reach the asker's ports? */
   fitness: { request: ofCluster, answer: z.object({ fit: z.boolean(), why: text }) },

@@ -59,7 +59,8 @@ export function clusterAnswers(facts: AnswersFacts): ClusterAnswers {
       await served(cluster);
       const address = neighbourhood.siteAddressOf(asker.place);
       const member = (await serving.members()).some((one) => one.address === address);
-      return { standing: member ? 'server' : 'removed' };
+      if (member) return { standing: 'server' };
+      return { standing: (await serving.node(asker.name)) === undefined ? 'none' : 'agent' };
     },
 
     async fitness(asker, { cluster }) {

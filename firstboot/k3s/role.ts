@@ -6,11 +6,14 @@ import { Refused } from '../join/words.ts';
 import type { Identity } from '../protocol/terms.ts';
 import type { K3sPaths } from './paths.ts';
 import type { Runner } from './runner.ts';
-import { readStore, type Store, setAside, writeSecret, writeStore } from './store.ts';
+import { nodeCertificates, readStore, type Store, setAside, writeSecret, writeStore } from './store.ts';
 
-/** An agent that is not in its cluster by then asks for admission again: its password may have been refused. */
-const admissionLasts = 90_000;
-/** A server without a working API asks others whether it is still one. */
+/**
+ * An agent that never was in its cluster asks for admission again: its password may have been refused. On a slow board
+ * importing the images comes first, and takes minutes.
+ */
+const admissionLasts = 600_000;
+/** A device whose k3s does not work asks a server what it is in the cluster. */
 const doubtAfter = 60_000;
 /** A promoted server that is no voter by then goes back: etcd evicts a learner after five minutes. */
 const promotionLasts = 360_000;
@@ -49,12 +52,11 @@ export class RoleOfDevice {
   async whileNotReady(store: Store): Promise<void> {
     const now = performance.now();
     const waited = now - this.#facts.runner.since;
-    const { ready, role } = store;
-    if (role === 'agent') {
-      const due = waited > admissionLasts && now - this.#askedAt > admissionLasts;
-      if (!ready && this.#admittedBy !== undefined && due)
+    const quiet = now - this.#askedAt;
+    if (store.role === 'agent' && !store.ready) {
+      if (this.#admittedBy !== undefined && Math.min(waited, quiet) > admissionLasts)
         await this.#admit(store, this.#admittedBy, { rejected: true, removed: false });
-    } else if (waited > doubtAfter && now - this.#askedAt > doubtAfter) {
+    } else if (Math.min(waited, quiet) > doubtAfter) {
       this.#askedAt = now;
       await this.#askStanding(store, waited);
     }
@@ -98,26 +100,29 @@ export class RoleOfDevice {
     await runner.launch(agent);
   }
 
-  /** A server whose API does not answer: was it removed while it was away, or did its promotion fail? */
+  /** Was it removed while it was away, or did its promotion fail? Then it comes back as an agent, with a new node. */
   async #askStanding(store: Store, waited: number): Promise<void> {
-    const { ask, neighbourhood, paths, runner } = this.#facts;
+    const { neighbourhood, paths, runner, ask } = this.#facts;
     const { cluster } = store.identity;
     for (const other of neighbourhood.site().members) {
       if (other === undefined || !other.eligible || other.denied || other.place === neighbourhood.place)
         continue;
       const answer = await ask(other.place, 'standing', { cluster }).catch(() => undefined);
       if (answer === undefined) continue;
+      const promoting = store.role === 'server' && !store.ready;
       // A learner is a member: it has its time. One that is not even that yet waits for its turn.
-      if (!store.ready && waited <= promotionLasts) return;
-      if (store.ready && answer.standing === 'server') return;
-      // Its store is worth nothing any more: etcd never takes a removed member back.
-      console.log(`k3s: place ${other.place} says that this device is no server`);
+      if (promoting ? waited <= promotionLasts : answer.standing === roleOf(store)) return;
+      console.log(`k3s: place ${other.place} says that this device is ${answer.standing} in its cluster`);
       await runner.stop();
-      await setAside(paths, `${cluster}-server`, ['server']);
-      // As an agent it was in the cluster already, or is known there: it is no newcomer.
+      // Its store is worth nothing any more, for etcd never takes a removed member back; nor are the certificates of a
+      // node that is gone.
+      await setAside(paths, `${cluster}-node`, ['server', ...nodeCertificates]);
       const agent: Store = { ...store, ready: true, critical: {} };
-      await this.#admit(agent, other.place, { rejected: false, removed: store.ready });
+      const removed = store.role !== 'agent' && store.ready;
+      await this.#admit(agent, other.place, { rejected: false, removed });
       return;
     }
   }
 }
+
+const roleOf = ({ role }: Store): 'server' | 'agent' => (role === 'agent' ? 'agent' : 'server');

@@ -88,7 +88,7 @@ export async function makeStore(paths: K3sPaths, founder: Place, critical: Optio
 
 /**
  * Sets aside what k3s has of a cluster, under the cluster's name; nothing is deleted. `data`, the unpacked program,
- * stays. With `names`, only these.
+ * stays. With `names`, only these: paths in the data directory.
  */
 export async function setAside(
   paths: K3sPaths,
@@ -103,9 +103,19 @@ export async function setAside(
   for (let again = 2; existsSync(target); again += 1) target = join(above, `${cluster}-${again}`);
   await mkdir(target, { recursive: true, mode: 0o700 });
   // What names the cluster goes first: what is left behind by a power cut then belongs to nobody.
-  for (const name of [...found].sort((a, b) => Number(b === 'edgekiln') - Number(a === 'edgekiln')))
+  for (const name of [...found].sort((a, b) => Number(b === 'edgekiln') - Number(a === 'edgekiln'))) {
+    await mkdir(dirname(join(target, name)), { recursive: true, mode: 0o700 });
     await rename(join(from, name), join(target, name));
+  }
 }
+
+/**
+ * The certificates of a node that was deleted: k3s does not come past them to ask for new ones (measured with 1.36.3:
+ * "Node authorization rejected", for ever).
+ */
+export const nodeCertificates: readonly string[] = ['kubelet', 'k3s-controller', 'kube-proxy'].flatMap(
+  (name) => ['crt', 'key'].flatMap((end) => [`agent/client-${name}.${end}`, `agent/serving-${name}.${end}`]),
+);
 
 /** The password by which servers know a node again: the same for every life of the device, and nobody else's. */
 export function nodePassword(deviceKey: KeyObject): string {
