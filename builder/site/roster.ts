@@ -26,7 +26,7 @@ export async function siteRoster(profile: Profile, keyring: Keyring): Promise<st
 }
 
 /** A roster that was given out, and the file it was read from. */
-export interface GivenRoster extends VerifiedRoster {
+interface GivenRoster extends VerifiedRoster {
   readonly text: string;
 }
 
@@ -34,7 +34,7 @@ export interface GivenRoster extends VerifiedRoster {
  * The roster that follows: `last` itself where nothing changed. `keys` are raw public keys by device. Devices may be
  * added at the end; one that is gone from the end is denied from now on. Refuses a profile that moves a place.
  */
-export function nextRoster(
+function nextRoster(
   profile: Profile,
   keys: ReadonlyMap<string, string>,
   siteKey: KeyObject,

@@ -1,13 +1,10 @@
 // Formation on the device: the protocol's steps, wired to datagrams, disk, clock, join channel and k3s.
-import { createHash, createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import type { Place } from '../../formats/roster.ts';
 import type { Stamp } from '../../formats/stamp.ts';
 import { inOneLine } from '../inoneline.ts';
-import { Allowance } from '../lan/allowance.ts';
-import { Beacons, type Source } from '../lan/beacons.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
 import { ed25519 } from '../protocol/ed25519.ts';
-import { Envelopes } from '../protocol/envelope.ts';
 import type { Alarm, Effect, Event, Rule } from '../protocol/events.ts';
 import { dossierOf } from '../protocol/generations.ts';
 import type { Message } from '../protocol/messages.ts';
@@ -16,12 +13,13 @@ import type { Signatures } from '../protocol/signatures.ts';
 import type { Site } from '../protocol/site.ts';
 import { type State, wakeAt } from '../protocol/state.ts';
 import { start, step } from '../protocol/step.ts';
-import type { BootId, Dossier, Incarnation, ShortHash } from '../protocol/terms.ts';
-import { Addresses } from './addresses.ts';
+import type { BootId, Dossier, Incarnation } from '../protocol/terms.ts';
 import type { Channel, ClusterEvent, LocalCluster, Neighbourhood } from './cluster.ts';
+import { privateKeyOf, rawKey } from './keys.ts';
 import { RecordDisk } from './recorddisk.ts';
-import { type GoodRoster, Rosters, rawKey } from './rosters.ts';
+import { type GoodRoster, Rosters } from './rosters.ts';
 import { type FormationView, type RaisedAlarm, viewOf } from './view.ts';
+import { Voice } from './voice.ts';
 
 /** What a formation is made of. */
 export interface FormationFacts {
@@ -36,8 +34,6 @@ export interface FormationFacts {
 type WithoutTime<E> = E extends Event ? Omit<E, 'now' | 'random'> : never;
 type Happening = WithoutTime<Event>;
 
-/** Datagrams remembered to know their copies: one comes by IPv4 and IPv6, and again over site0. */
-const copiesKept = 256;
 /** Rules that are used all the time and say nothing to a reader of the journal. */
 const quiet: ReadonlySet<Rule> = new Set([
   'discovery: copy dropped',
@@ -50,13 +46,8 @@ export class Formation implements Neighbourhood {
   readonly deviceKey: KeyObject;
   readonly #rosters: Rosters;
   readonly #disk: RecordDisk;
-  readonly #beacons: Beacons;
-  readonly #envelopes: Envelopes;
+  readonly #voice: Voice;
   readonly #signatures: Signatures;
-  readonly #allowance = new Allowance();
-  readonly #addresses = new Addresses();
-  /** Datagrams as they came, and whose they were; undefined for own ones. */
-  readonly #copies = new Map<string, Place | undefined>();
   readonly #alarms = new Map<Alarm, RaisedAlarm>();
   #cluster: LocalCluster | undefined;
   #channel: Channel | undefined;
@@ -81,14 +72,12 @@ export class Formation implements Neighbourhood {
     this.#rosters = rosters;
     this.#disk = disk;
     this.#signatures = ed25519(deviceKey);
-    const { name } = rosters.current.site;
-    const tag = createHash('sha256').update(name).digest('hex').slice(0, 16) as ShortHash;
-    // Every image of the site holds the site's public key, and no other does: enough for a filter.
-    const filterKey = createHash('sha256')
-      .update(`edgekiln filter ${rawKey(siteKey)}`)
-      .digest();
-    this.#envelopes = new Envelopes({ name, tag }, filterKey);
-    this.#beacons = new Beacons((bytes, source) => this.#receive(bytes, source));
+    this.#voice = new Voice(
+      deviceKey,
+      siteKey,
+      () => this.site(),
+      (message) => this.#hear(message),
+    );
   }
 
   /** Reads record and roster. Fails where there is no roster that this device is in, or the record cannot be read. */
@@ -125,7 +114,7 @@ export class Formation implements Neighbourhood {
 
   /** Follows the interfaces; called every few seconds. */
   look(interfaces: readonly LanInterface[]): void {
-    this.#beacons.look(interfaces);
+    this.#voice.look(interfaces);
     this.#onSite0 = interfaces.some(({ name, addresses }) => name === 'site0' && addresses.length > 0);
     const carrier = interfaces.some(({ name, carrier }) => name !== 'site0' && carrier);
     if (carrier === this.#carrier) return;
@@ -173,7 +162,7 @@ export class Formation implements Neighbourhood {
   }
 
   addressesOf(place: Place): readonly string[] {
-    const heard = this.#addresses.of(place);
+    const heard = this.#voice.addressesOf(place);
     return this.#onSite0 ? [...heard, this.siteAddressOf(place)] : heard;
   }
 
@@ -188,32 +177,15 @@ export class Formation implements Neighbourhood {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#beacons.close();
+    this.#voice.close();
     await this.#cluster?.stop();
   }
 
-  #receive(bytes: Buffer, source: Source): void {
-    const state = this.#state;
-    if (state === undefined || this.#stopped) return;
-    const copy = bytes.toString('latin1');
+  /** True if the protocol took it as fresh. */
+  #hear(message: Message): boolean {
     const now = performance.now();
-    if (this.#copies.has(copy)) {
-      const from = this.#copies.get(copy);
-      if (from !== undefined) this.#addresses.heard(from, source, now);
-      return;
-    }
-    const message = this.#envelopes.open(bytes, state.site, () => this.#allowance.take(source.address, now));
-    if (message === undefined) return;
     this.feed({ kind: 'message', message });
-    // Only what the protocol took as fresh tells where the place is: anybody can send a recording.
-    const fresh = message.from !== this.place && (this.#state?.peers[message.from]?.heardAt ?? 0) >= now;
-    if (fresh) this.#addresses.heard(message.from, source, now);
-    this.#remember(copy, fresh ? message.from : undefined);
-  }
-
-  #remember(copy: string, from: Place | undefined): void {
-    this.#copies.set(copy, from);
-    if (this.#copies.size > copiesKept) this.#copies.delete(this.#copies.keys().next().value ?? '');
+    return message.from !== this.place && (this.#state?.peers[message.from]?.heardAt ?? 0) >= now;
   }
 
   #take(effects: readonly Effect[]): void {
@@ -307,31 +279,15 @@ export class Formation implements Neighbourhood {
     }
   }
 
-  /** To everybody, and besides to those whom broadcast does not reach. */
+  /** Whoever looks for its site, or for a server, also speaks directly to those it heard before. */
   #send(message: Message): void {
-    const bytes = this.#envelopes.seal(message, this.deviceKey);
-    this.#remember(bytes.toString('latin1'), undefined);
-    this.#beacons.broadcast(bytes);
     const state = this.#state;
     const searching =
       state?.phase === 'listening' || state?.phase === 'joining' || state?.phase === 'proposing';
-    const sought = (place: Place): boolean =>
-      searching || state?.peers[place]?.hello?.cluster?.server === true;
-    for (const place of this.#addresses.aside(sought, performance.now())) {
-      if (message.to !== 0 && message.to !== place) continue;
-      for (const address of this.addressesOf(place).slice(0, 2)) this.#beacons.sendTo(address, bytes);
-    }
+    this.#voice.say(message, (place) => searching || state?.peers[place]?.hello?.cluster?.server === true);
   }
 }
 
 function random48(): number {
   return randomBytes(6).readUIntBE(0, 6);
-}
-
-/** PKCS #8 of an Ed25519 key is this and its 32 bytes. */
-const pkcs8 = Buffer.from('302e020100300506032b657004220420', 'hex');
-
-function privateKeyOf({ deviceKey }: Stamp): KeyObject {
-  const key = Buffer.concat([pkcs8, Buffer.from(deviceKey, 'base64')]);
-  return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
 }

@@ -8,6 +8,7 @@ import { replaceFile } from '../boot/replace.ts';
 import { inOneLine } from '../inoneline.ts';
 import { type Site, siteOf } from '../protocol/site.ts';
 import type { PublicKey } from '../protocol/terms.ts';
+import { rawKey } from './keys.ts';
 
 /** A roster that the site's key signed, and the subnet of `site0` in it. */
 export interface GoodRoster {
@@ -15,13 +16,6 @@ export interface GoodRoster {
   readonly text: string;
   /** Without the host part and its dot, such as `198.18.7`. */
   readonly subnet: string;
-}
-
-/** The public half of an Ed25519 key, of either half: 32 bytes in hexadecimal, as rosters have keys. */
-export function rawKey(key: KeyObject): PublicKey {
-  const { x } = key.export({ format: 'jwk' });
-  if (x === undefined) throw new Error('not an Ed25519 key');
-  return Buffer.from(x, 'base64url').toString('hex') as PublicKey;
 }
 
 export class Rosters {

@@ -5,7 +5,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { LanInterface } from './interfaces.ts';
 
 /** UDP port of beacons, on every device. */
-export const beaconPort = 5747;
+const beaconPort = 5747;
 
 const everybody = { 4: '255.255.255.255', 6: 'ff02::1' } as const;
 

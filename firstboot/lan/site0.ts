@@ -145,7 +145,7 @@ function isAnswer(error: unknown): boolean {
 }
 
 /** The interface it lies on: the one it had while that has a link, else the first with a link, else the first. */
-export function chooseParent(
+function chooseParent(
   interfaces: readonly LanInterface[],
   match: string,
   before: string | undefined,
@@ -163,7 +163,7 @@ function patternOf(glob: string): RegExp {
 }
 
 /** A locally administered MAC. */
-export function macOf(seed: string): string {
+function macOf(seed: string): string {
   const bytes = createHash('sha256').update(`edgekiln site0 ${seed}`).digest().subarray(0, 5);
   return ['02', ...[...bytes].map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
 }

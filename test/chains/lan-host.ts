@@ -8,6 +8,7 @@ import { Formation } from '../../firstboot/formation/formation.ts';
 import { asking, channelOf } from '../../firstboot/join/client.ts';
 import { JoinServer } from '../../firstboot/join/server.ts';
 import { lanInterfaces } from '../../firstboot/lan/interfaces.ts';
+import { NameResponder } from '../../firstboot/lan/mdns.ts';
 import { Site0 } from '../../firstboot/lan/site0.ts';
 import type { ClusterId, Hash } from '../../firstboot/protocol/terms.ts';
 import { run } from '../../formats/programs.ts';
@@ -79,12 +80,14 @@ const server = new JoinServer(formation, {
 await server.listen();
 await formation.start(cluster, channelOf(asking(formation)));
 
+const names = new NameResponder(stamp.hostname);
 let said = '';
 let conflict: string | null = null;
 let busy = false;
 setInterval(() => {
   const interfaces = lanInterfaces('/sys/class/net');
   formation.look(interfaces);
+  names.look(interfaces);
   if (!busy) {
     busy = true;
     site0
