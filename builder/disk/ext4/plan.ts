@@ -110,10 +110,12 @@ function tryPlacing(
 
 /** The least size with so many bytes free, a multiple of 1 MiB. */
 function placeLeast(reserve: number, census: Census, options: Ext4Options): Placed {
+  // Numbers of inodes do not depend on the size: where they leave no room for edits, no size will.
+  const roomy = options.inodes === undefined || numberInodes(census, true) - 1 <= options.inodes;
   let size = 4 * MIB;
   for (;;) {
     const geometry = new Geometry(size);
-    const result = tryPlacing(geometry, census, options, true);
+    const result = tryPlacing(geometry, census, options, roomy);
     const missing = typeof result === 'object' ? reserve - (geometry.places - result.end) * BLOCK : result;
     if (typeof result === 'object' && missing <= 0) return { ...result, size };
     size += Math.max(1, Math.ceil(missing / MIB)) * MIB;

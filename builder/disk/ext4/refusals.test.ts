@@ -134,6 +134,14 @@ describe('refused', () => {
     );
   });
 
+  it('more entries than there are inodes, where the size is free as well', () => {
+    const files = Array.from({ length: 100 }, (_, i) => fifo({ path: `f${i}` }));
+    expect(plan(files, { inodes: 111, size: { reserve: 0 } }).inodes).toBe(102);
+    expect(() => plan(files, { inodes: 100, size: { reserve: 0 } })).toThrow(
+      problem('the tree does not fit into 100 inodes', '11 more are needed'),
+    );
+  });
+
   it('sizes that ext4 does not have', () => {
     expect(() => plan([], { size: 2 ** 45 })).toThrow(
       problem('a filesystem of 35184372088832 bytes is too large', '16 TiB is the most'),
