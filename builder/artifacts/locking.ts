@@ -6,7 +6,7 @@ import type { Profile } from '../profile/profile.ts';
 import type { Architecture } from './debian/apt.ts';
 import { fetchDebs } from './debian/fetch.ts';
 import { findMirrors, type Mirrors } from './debian/mirrors.ts';
-import { defaultPackages } from './debian/packages.ts';
+import { defaultPackages, localesPackage } from './debian/packages.ts';
 import { resolveDebian } from './debian/resolve.ts';
 import { download } from './download.ts';
 import { helmFiles, pinHelm } from './helm.ts';
@@ -53,13 +53,17 @@ function debianRequestsOf(profile: Profile): DebianRequest[] {
   const sets = [...new Set(boards.map((board) => board.architecture))].sort();
   return sets.map((architecture: Architecture) => {
     const same = boards.filter((board) => board.architecture === architecture);
-    const bootloaders = same.flatMap(({ bootloader }) => [bootloader.shim.package, bootloader.grub.package]);
+    const extract = [
+      ...same.flatMap(({ bootloader }) => [bootloader.shim.package, bootloader.grub.package]),
+      // One of its locales goes into the image; the others would fill the slot.
+      ...(system.locale === 'C.UTF-8' ? [] : [localesPackage]),
+    ];
     if (base.kind === 'tarball') {
       return {
         suite: toolSuite,
         architecture,
         install: [],
-        extract: sorted(['busybox-static', ...bootloaders]),
+        extract: sorted(['busybox-static', ...extract]),
       };
     }
     const install = [
@@ -69,7 +73,7 @@ function debianRequestsOf(profile: Profile): DebianRequest[] {
       ...(users.some((user) => user.sudo) ? ['sudo'] : []),
       ...(system.timezone === 'UTC' ? [] : ['tzdata']),
     ];
-    return { suite: base.suite, architecture, install: sorted(install), extract: sorted(bootloaders) };
+    return { suite: base.suite, architecture, install: sorted(install), extract: sorted(extract) };
   });
 }
 

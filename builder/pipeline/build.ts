@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
+import { localesPackage } from '../artifacts/debian/packages.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild } from '../artifacts/locking.ts';
 import type { Store } from '../artifacts/store.ts';
@@ -167,6 +168,9 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     }),
     {
       ...(await treeFiles(profile)),
+      ...(profile.system.locale === 'C.UTF-8'
+        ? {}
+        : { locales: await packageInput(localesPackage, set, work) }),
       base: baseResult,
       overlay: await overlayInput('agent'),
       lan: await overlayInput('lan'),

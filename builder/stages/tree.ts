@@ -17,6 +17,7 @@ import { storedFile, symlink, unitEntries } from '../tree/contents.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { LanTemplate } from '../tree/lan.ts';
 import { openLayers, writeLayer } from '../tree/layer.ts';
+import { localeEntries } from '../tree/locale.ts';
 import { fileEntry, readOverlay } from '../tree/overlay.ts';
 import { readEntry } from '../tree/read.ts';
 import type { Tree } from '../tree/tree.ts';
@@ -64,7 +65,7 @@ export type TreeOptions = z.output<typeof schema>;
 /** The inputs are the base's folder and files of this machine; `tree.tar` in the result goes over the base. */
 export type TreeInputs = Readonly<
   Record<'base' | 'overlay' | 'lan' | 'agent' | 'k3s' | 'images' | 'apps' | `file ${string}`, string>
->;
+> & { readonly locales?: string };
 
 export const tree: Stage<TreeOptions, TreeInputs> = {
   name: 'tree',
@@ -84,6 +85,9 @@ export const tree: Stage<TreeOptions, TreeInputs> = {
       ...(await ownFiles(options, inputs)),
       ...unitEntries(options.units, base, epoch),
       ...keptFolders(base, options),
+      ...(inputs.locales === undefined
+        ? []
+        : await localeEntries(inputs.locales, options.locale, epoch, workshop.signal)),
       kernelLink(base, epoch),
     ]);
     base.close();

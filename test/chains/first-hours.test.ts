@@ -8,7 +8,7 @@ import { type Lab, openLab } from '../../lab/keeper/lab.ts';
 import { healthy, logIn, makeSite, type Shell, type TestSite } from './site.ts';
 
 const keys = `base: {debian: {packages: [tree]}}
-system: {timezone: Asia/Kathmandu}
+system: {timezone: Asia/Kathmandu, locale: de_DE.UTF-8}
 lan:
   interface: en*
   static: {subnet: 192.168.77.0/24, gateway: 192.168.77.1}
@@ -126,9 +126,12 @@ it('limits: the journal is capped', async () => {
   );
 });
 
-it('packages and the time zone', async () => {
+it('packages, the time zone and the language', async () => {
   expect(await shell.run('tree --version')).toMatch(/^tree v/);
   expect(await shell.run('date +%z')).toBe('+0545');
+  expect(await shell.run('cat /etc/locale.conf; LC_ALL=de_DE.UTF-8 date -d 2026-11-21 +%A')).toBe(
+    'LANG=de_DE.UTF-8\nSamstag',
+  );
 });
 
 it('what the agent is told: k3s, networks, nodes, limits', async () => {

@@ -27,3 +27,6 @@ export const defaultPackages: readonly string[] = [
   'util-linux', // flock, lsblk, blkid
   'wireguard-tools', // wg: the way to the hub
 ];
+
+/** Holds all locales made ready; only files of it are taken. C.UTF-8 is in every base. */
+export const localesPackage = 'locales-all';

@@ -4,10 +4,7 @@ import type { Finding } from '../finding.ts';
 import { printPath } from '../finding.ts';
 import { expand, type Look } from './look.ts';
 
-const unbuilt: readonly (readonly string[])[] = [
-  ['system', 'locale'],
-  ['network', 'wireguard'],
-];
+const unbuilt: readonly (readonly string[])[] = [['network', 'wireguard']];
 
 /** Outputs that are not made yet. */
 const unmade = ['eflasher', 'bundle'];
