@@ -71,10 +71,12 @@ describe('envelope', () => {
     }
     expect(envelopes.dropped.size).toBe(6);
     const flood = Buffer.alloc(300, 1);
-    const began = performance.now();
-    for (let count = 0; count < 10_000; count += 1) envelopes.open(flood, siteOfThree());
+    const site = siteOfThree();
+    const began = process.cpuUsage();
+    for (let count = 0; count < 10_000; count += 1) envelopes.open(flood, site);
+    const { user, system } = process.cpuUsage(began);
     expect(envelopes.dropped.filter).toBe(10_000);
-    expect(performance.now() - began, '10,000 packets a second must be bearable').toBeLessThan(1_000);
+    expect((user + system) / 1_000, 'milliseconds for a second of flood').toBeLessThan(500);
   });
 });
 
