@@ -5,7 +5,7 @@ export type ApiObject = Readonly<Record<string, unknown>>;
 
 /** What the programs of k3s and we call ourselves in `managedFields`; a person's tool has another name. */
 const machines =
-  /^(k3s|k3s-supervisor@.*|deploy@.*|kube-.*|kubelet|coredns.*|flannel.*|helm-controller.*|edgekiln|cloud-controller.*|metrics-server|edgekiln-.*)$/;
+  /^(k3s.*|deploy@.*|kube-.*|kubelet|coredns.*|flannel.*|helm-controller.*|edgekiln|cloud-controller.*|metrics-server|edgekiln-.*)$/;
 const systemNamespaces = new Set(['kube-system', 'kube-public', 'kube-node-lease']);
 /** The label of everything the site's apps brought; its value is the app's name. */
 export const appLabel = 'edgekiln.io/app';
@@ -36,6 +36,8 @@ export function personsObject(path: string, objects: readonly ApiObject[]): stri
     if (kind === 'persistentvolumes' && spec['claimRef'] !== undefined) return `${name} was bound`;
     if (kind === 'persistentvolumeclaims') return `${name} asks for a volume`;
     if (kind === 'pods' && writesHostPath(metadata, spec)) return `${name} writes to a path of its node`;
+    // The tokens of agents are made by a program of k3s, at our word.
+    if (object['type'] === 'bootstrap.kubernetes.io/token') continue;
     if (isForeign(kind, metadata)) return name;
   }
   return undefined;
