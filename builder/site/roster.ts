@@ -2,7 +2,7 @@
 //
 // The folder of the site's keys keeps every roster that was given out, `rosters/EPOCH`, and none is ever replaced:
 // the same profile gives the same roster again, another one gets the next epoch and names the one before.
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
@@ -126,10 +126,10 @@ async function newestRoster(folder: string, siteKey: string): Promise<GivenRoste
 
 /** False where the epoch is taken. */
 async function keep(folder: string, epoch: number, text: string): Promise<boolean> {
-  const temporary = join(folder, `${epoch}.${process.pid}.tmp`);
+  const temporary = join(folder, `${epoch}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const file = await open(temporary, 'w', 0o600);
+    const file = await open(temporary, 'wx', 0o600);
     try {
       await file.writeFile(text);
       await file.sync();
