@@ -1,19 +1,12 @@
 // Ctrl-C in every stage of a build: it ends with 130, leaves nothing half-made, and the next build goes on from there.
 import { execFileSync, spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { storeFolder } from '../../builder/artifacts/store.ts';
+import { copyQuickstartLock } from './site.ts';
 
 const root = join(import.meta.dirname, '../..');
 const work = mkdtempSync(join(tmpdir(), 'edgekiln-interrupt-'));
@@ -25,7 +18,7 @@ beforeAll(() => {
   // Artifacts are there, results are not: every stage has to work.
   mkdirSync(join(store, 'sha256'), { recursive: true });
   execFileSync('cp', ['-rl', `${join(storeFolder(), 'sha256')}/.`, join(store, 'sha256')]);
-  copyFileSync(join(root, 'profiles/quickstart.lock.yaml'), join(work, 'stall.lock.yaml'));
+  copyQuickstartLock(join(work, 'stall.lock.yaml'));
   writeFileSync(
     profile,
     `apiVersion: edgekiln/v1

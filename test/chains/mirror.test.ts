@@ -3,7 +3,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +17,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { dockerFiles, ociFiles, writeTar } from '../../builder/artifacts/images/archive.fixture.ts';
 import { type Behaviour, type Mirror, serve, startMirror } from '../../builder/artifacts/mirror.fixture.ts';
 import { storeFolder } from '../../builder/artifacts/store.ts';
+import { copyQuickstartLock } from './site.ts';
 
 const root = join(import.meta.dirname, '../..');
 const work = mkdtempSync(join(tmpdir(), 'edgekiln-mirror-'));
@@ -71,7 +71,7 @@ beforeAll(async () => {
   );
   writeFileSync(at('prices.yaml'), 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: prices}\n');
   writeProfile();
-  copyFileSync(join(root, 'profiles/quickstart.lock.yaml'), join(work, 'kiosk.lock.yaml'));
+  copyQuickstartLock(join(work, 'kiosk.lock.yaml'));
   mirror = await startMirror((request, response) => {
     const asset =
       decodeURIComponent(request.url ?? '')

@@ -3,7 +3,6 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   closeSync,
-  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -21,6 +20,7 @@ import { inflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DiskImage } from '../../builder/image/open.ts';
 import { parseManifest } from '../../builder/pipeline/manifest.ts';
+import { copyQuickstartLock } from './site.ts';
 
 const root = join(import.meta.dirname, '../..');
 const work = mkdtempSync(join(tmpdir(), 'edgekiln-outputs-'));
@@ -61,8 +61,7 @@ function poke(file: string, at: number, bytes: Buffer): Buffer {
 }
 
 beforeAll(() => {
-  // The lock of the quickstart: its base is in the store already where the quickstart was built.
-  copyFileSync(join(root, 'profiles/quickstart.lock.yaml'), join(work, 'bakery.lock.yaml'));
+  copyQuickstartLock(join(work, 'bakery.lock.yaml'));
   writeFileSync(profile, text('image, zip, zst, bmap'));
   build();
 }, 600_000);

@@ -1,6 +1,6 @@
 // A site for the chain tests: built once by the real command line, and a shell on its machines.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Machine } from '../../lab/qemu/machine.ts';
@@ -49,6 +49,15 @@ ${more}`,
       return done;
     },
   };
+}
+
+/** Puts the lock of the quickstart to `target`, made first where there is none: its packages are in the store then. */
+export function copyQuickstartLock(target: string): void {
+  const quickstart = join(import.meta.dirname, '../../profiles/quickstart.yaml');
+  const lock = quickstart.replace('.yaml', '.lock.yaml');
+  if (!existsSync(lock))
+    execFileSync(process.execPath, [program, 'artifacts', 'fetch', quickstart], { stdio: 'pipe' });
+  copyFileSync(lock, target);
 }
 
 /** A root shell on a machine's console. */
