@@ -62,8 +62,17 @@ export const programs = {
   unshare: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
   nsenter: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
   date: { package: 'coreutils', purpose: 'the clock of the device' },
-  ip: { package: 'iproute2', purpose: 'site0 on the device, and the lab in namespaces', versionArguments: ['-Version'], rare: true },
-  busybox: { package: 'busybox-static', purpose: 'ARP on the device, leases in the lab in namespaces', rare: true },
+  ip: {
+    package: 'iproute2',
+    purpose: 'site0 on the device, and the lab in namespaces',
+    versionArguments: ['-Version'],
+    rare: true,
+  },
+  busybox: {
+    package: 'busybox-static',
+    purpose: 'ARP on the device, leases in the lab in namespaces',
+    rare: true,
+  },
   'apt-get': {
     package: 'apt',
     purpose: 'choosing Debian packages',

@@ -22,6 +22,7 @@ const packages = [
   ['busybox-static', 'busybox'],
   ['openssl', 'openssl'],
   ['iproute2', 'ip'],
+  ['iptables', 'iptables'],
   ['curl', 'curl'],
   ['skopeo', 'skopeo'],
   ['chromium', 'chromium'],

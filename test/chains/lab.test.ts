@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderError } from '../../formats/errors.ts';
-import { macOf } from '../../lab/qemu/arguments.ts';
 import { type Lab, openLab } from '../../lab/keeper/lab.ts';
+import { macOf } from '../../lab/qemu/arguments.ts';
 import type { Machine } from '../../lab/qemu/machine.ts';
 import { makeGuest } from './guest.ts';
 

@@ -30,6 +30,12 @@ metadata: {name: tills.example.com}
   ]);
 });
 
+it('keep the mode that kubectl would read', () => {
+  const text =
+    'apiVersion: v1\nkind: X\nmetadata: {name: x}\nspec: {mode: 0644, decimal: 0, at: 12:30, n: 10}\n';
+  expect(objectsOf(text, 'x')[0]?.['spec']).toEqual({ mode: 0o644, decimal: 0, at: '12:30', n: 10 });
+});
+
 it('names all that is no object, by line', () => {
   const text = `just text
 ---

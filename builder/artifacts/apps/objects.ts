@@ -1,8 +1,16 @@
 // The Kubernetes objects in manifests, as one list in the order in which they can be applied.
-import { LineCounter, parseAllDocuments } from 'yaml';
+import { LineCounter, parseAllDocuments, type ScalarTag } from 'yaml';
 import { isKubernetesObject, type KubernetesObject } from '../../../formats/app.ts';
 import { Failure, type Problem } from '../../../formats/errors.ts';
 import { isRecord } from '../../../formats/json.ts';
+
+/** A number such as 0644 is octal to kubectl, which reads YAML 1.1, and decimal in YAML 1.2: a mode must stay one. */
+const octal: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^0[0-7]+$/,
+  resolve: (text) => Number.parseInt(text, 8),
+};
 
 /** What other objects of an app may need to be there first. */
 const first = ['Namespace', 'CustomResourceDefinition'];
@@ -15,7 +23,10 @@ export function objectsOf(text: string, where: string): KubernetesObject[] {
   const lines = new LineCounter();
   const objects: KubernetesObject[] = [];
   const problems: Problem[] = [];
-  for (const document of parseAllDocuments(text, { lineCounter: lines })) {
+  for (const document of parseAllDocuments(text, {
+    customTags: (tags) => [octal, ...tags],
+    lineCounter: lines,
+  })) {
     const at = (offset: number): string => {
       const { line, col } = lines.linePos(offset);
       return `${where}:${line}:${col}`;
