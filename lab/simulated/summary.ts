@@ -1,6 +1,6 @@
 // What many runs come to: the last line of every run of the simulator, as JSON.
 import { draw } from './draw.ts';
-import { run } from './run.ts';
+import { type Result, run } from './run.ts';
 import { runServers } from './servers.ts';
 import type { Violation } from './world.ts';
 
@@ -30,13 +30,26 @@ export function runSeeds(from: number, count: number): Batch {
   const decided: number[] = [];
   const marks: Record<string, number> = {};
   for (let seed = from; seed < from + count; seed += 1) {
-    const result = run(draw(seed));
+    const result = runOrTell(seed);
+    if (typeof result === 'string') {
+      violations.push({ promise: 'a run comes to its end', at: 0, what: result, seed });
+      continue;
+    }
     for (const violation of result.violations) violations.push({ ...violation, seed });
     if (result.foundedAfter !== undefined && result.calm) founded.push(result.foundedAfter);
     if (result.decidedAfter !== undefined) decided.push(result.decidedAfter);
     for (const [mark, times] of result.world.marks) marks[mark] = (marks[mark] ?? 0) + times;
   }
   return { seeds: count, violations, founded, decided, marks };
+}
+
+/** What a run came to, or the error it ended with: a seed that throws must still be named. */
+function runOrTell(seed: number): Result | string {
+  try {
+    return run(draw(seed));
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 export function runServerSeeds(from: number, count: number): Batch {
