@@ -2,10 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 /** Chains that take long; `npm run test:long`. Power cuts also run by command, as many as wished. */
 const long = [
-  ...['data', 'slots', 'fallback', 'power', 'outputs', 'ext4-large'].map(
+  ...['data', 'slots', 'fallback', 'power', 'outputs', 'ext4-large', 'lan'].map(
     (name) => `test/chains/${name}.test.ts`,
   ),
-  'test/namespaces/arrival.test.ts',
+  ...['arrival', 'life'].map((name) => `test/namespaces/${name}.test.ts`),
 ];
 const wanted = process.env['EDGEKILN_CHAINS'] === 'long';
 

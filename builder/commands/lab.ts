@@ -3,7 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { Failure } from '../../formats/errors.ts';
+import type { z } from 'zod';
+import { Failure, type Problem } from '../../formats/errors.ts';
 import { waitForAnswers } from '../../lab/keeper/answers.ts';
 import { machinesOf, request } from '../../lab/keeper/client.ts';
 import type { Request } from '../../lab/keeper/control.ts';
@@ -189,10 +190,7 @@ async function up(session: Session, path: string | undefined, options: UpOptions
   const { seed, router } = options;
   const plan = labPlanSchema.safeParse({ version: 1, site, directory, seed, router, places });
   if (!plan.success) {
-    const problems = plan.error.issues.map(({ path, message }) => ({
-      what: `${path.join('.')}: ${message}`,
-    }));
-    throw new Failure('input', problems);
+    throw new Failure('input', plan.error.issues.flatMap(problemsOf));
   }
   await startKeeper(plan.data, session.signal);
   if (options.wait !== undefined)
@@ -281,4 +279,13 @@ function size(text: string): number {
   const bytes = parseSize(text);
   if (bytes === undefined) throw new InvalidArgumentError('It must be a size such as 1GiB.');
   return bytes;
+}
+
+/** A place is of one kind or the other: what counts is what is wrong with the kind whose keys it has. */
+function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+  if (issue.code !== 'invalid_union') return [{ what: `${issue.path.join('.')}: ${issue.message}` }];
+  const meant = issue.errors.find((one) => one.every(({ code }) => code !== 'unrecognized_keys'));
+  return (meant ?? issue.errors[0] ?? []).map(({ path, message }) => ({
+    what: `${[...issue.path, ...path].join('.')}: ${message}`,
+  }));
 }
