@@ -52,8 +52,10 @@ export function propose(turn: Turn): void {
     pause(turn);
     return;
   }
-  if (betterClusterHeard(state, now) && now - state.since.phase < ballotDefer) {
-    turn.due('propose', state.since.phase + ballotDefer);
+  // Compared as it is set: a difference of fractions may round to less than its sum did, and wake for ever.
+  const deferred = state.since.phase + ballotDefer;
+  if (now < deferred && betterClusterHeard(state, now)) {
+    turn.due('propose', deferred);
     return;
   }
   begin(turn, value);

@@ -27,6 +27,10 @@ describe('simulator', () => {
     );
   });
 
+  it('seed 258590: a ballot that was deferred begins when it is due, whatever fractions round to', () => {
+    expect(run(draw(258_590)).violations).toEqual([]);
+  });
+
   it('schedules that fast-check invents break nothing', () => {
     const device = fc.integer({ min: 1, max: 4 });
     const at = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10);
