@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Chains that take long; `npm run test:long`. Power cuts also run by command, as many as wished. */
 const long = [
-  ...['data', 'slots', 'fallback', 'power', 'outputs', 'ext4-large', 'lan'].map(
+  ...['data', 'slots', 'fallback', 'power', 'outputs', 'ext4-large', 'lan', 'formation'].map(
     (name) => `test/chains/${name}.test.ts`,
   ),
   ...['arrival', 'life'].map((name) => `test/namespaces/${name}.test.ts`),
