@@ -5,7 +5,7 @@ const long = [
   ...['data', 'slots', 'fallback', 'power', 'outputs', 'ext4-large', 'lan', 'formation'].map(
     (name) => `test/chains/${name}.test.ts`,
   ),
-  ...['arrival', 'life'].map((name) => `test/namespaces/${name}.test.ts`),
+  ...['arrival', 'life', 'trust'].map((name) => `test/namespaces/${name}.test.ts`),
 ];
 const wanted = process.env['EDGEKILN_CHAINS'] === 'long';
 
