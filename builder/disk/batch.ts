@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Failure } from '../../formats/errors.ts';
+import { Windows } from '../tree/ahead.ts';
 import type { Bytes } from '../tree/entry.ts';
 import type { Output } from './volume.ts';
 
@@ -9,8 +10,8 @@ import type { Output } from './volume.ts';
 const BATCH = 512 * 1024;
 /** Others wait for so many bytes. */
 const TURN = 8 * 1024 * 1024;
-/** What lies near each other in a source file is read in one go of this size. */
-const WINDOW = 512 * 1024;
+/** What lies so near behind a window is worth another one. */
+const NEAR = 64 * 1024;
 /** Reads from this size on go straight into the batch. */
 const DIRECT = 128 * 1024;
 
@@ -102,54 +103,52 @@ export class Batch {
 /** Open source files, and the window of the one read last. */
 class Sources {
   readonly #open = new Map<string, number>();
-  readonly #window = Buffer.allocUnsafe(WINDOW);
+  readonly #windows = new Windows();
+  /** Where the last read ended. */
   #file = '';
-  #start = 0;
   #end = 0;
 
   read(file: string, offset: number, into: Buffer, at: number, length: number): void {
-    if (length < DIRECT && file === this.#file && offset >= this.#start && offset + length <= this.#end) {
-      this.#window.copy(into, at, offset - this.#start, offset - this.#start + length);
-      return;
-    }
-    // A window is worth it when the last read ended shortly before this one.
-    const near = file === this.#file && offset >= this.#end && offset - this.#end < WINDOW / 8;
-    if (length >= DIRECT || !near) {
-      if (this.#fill(file, offset, into, at, length) < length) throw truncated(file, offset + length);
-      this.#file = file;
-      this.#start = offset + length;
-      this.#end = this.#start;
-      return;
-    }
-    this.#start = offset;
-    this.#end = offset + this.#fill(file, offset, this.#window, 0, WINDOW);
-    if (this.#end < offset + length) throw truncated(file, offset + length);
-    this.#window.copy(into, at, 0, length);
-  }
-
-  close(): void {
-    for (const fd of this.#open.values()) closeSync(fd);
-    this.#open.clear();
-    this.#file = '';
-  }
-
-  #fill(file: string, offset: number, into: Buffer, at: number, length: number): number {
-    let done = 0;
     try {
       const fd = this.#descriptor(file);
-      while (done < length) {
-        const read = readSync(fd, into, at + done, length - done, offset + done);
-        if (read === 0) break;
-        done += read;
-      }
+      // A window is worth it when the last read ended shortly before this one.
+      const straight = file === this.#file && offset >= this.#end && offset - this.#end < NEAR;
+      const read =
+        length < DIRECT && straight
+          ? this.#fromWindows(fd, offset, into, at, length)
+          : fill(fd, offset, into, at, length);
+      if (read < length) throw truncated(file, offset + length);
     } catch (error) {
+      if (error instanceof Failure) throw error;
       throw new Failure(
         'io',
         { what: 'a source file cannot be read', where: file, why: String(error) },
         error,
       );
     }
-    return done;
+    this.#file = file;
+    this.#end = offset + length;
+  }
+
+  #fromWindows(fd: number, offset: number, into: Buffer, at: number, length: number): number {
+    const windows = this.#windows;
+    for (let done = 0; done < length; ) {
+      const place = offset + done;
+      const straight = place - windows.end < NEAR && place >= windows.end;
+      if (!windows.has(fd, place) && !windows.turn(fd, place, straight)) return done;
+      const from = place - windows.start;
+      const part = Math.min(length - done, windows.end - place);
+      windows.bytes.copy(into, at + done, from, from + part);
+      done += part;
+    }
+    return length;
+  }
+
+  close(): void {
+    this.#windows.drop();
+    for (const fd of this.#open.values()) closeSync(fd);
+    this.#open.clear();
+    this.#file = '';
   }
 
   #descriptor(file: string): number {
@@ -160,6 +159,14 @@ class Sources {
     this.#open.set(file, fd);
     return fd;
   }
+}
+
+function fill(fd: number, offset: number, into: Buffer, at: number, length: number): number {
+  let done = 0;
+  for (let read = -1; read !== 0 && done < length; done += read) {
+    read = readSync(fd, into, at + done, length - done, offset + done);
+  }
+  return done;
 }
 
 function truncated(file: string, needed: number): Failure {

@@ -1,11 +1,11 @@
 // Headers of a tar file: where they are, and the fields of one.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { Failure } from '../../formats/errors.ts';
+import { Windows } from './ahead.ts';
 import { nameFromBytes } from './entry.ts';
 
 export const BLOCK = 512;
-/** Headers of small files come many to a read; larger contents are stepped over. */
-const WINDOW = 128 * 1024;
+/** Headers of small files come many to a window; larger contents are stepped over, with reads of so many bytes. */
 const STEP = 4096;
 /** What lies so near behind a window is worth another one. */
 const NEAR = 16 * 1024;
@@ -93,13 +93,17 @@ export function padded(size: number): number {
   return Math.ceil(size / BLOCK) * BLOCK;
 }
 
-/** Positional reads with a small window. */
+/** Positional reads of blocks. */
 export class TarReader {
   readonly file: string;
   readonly size: number;
   readonly #fd: number;
-  readonly #words = new Uint32Array(WINDOW / 4);
-  readonly #window = Buffer.from(this.#words.buffer);
+  readonly #windows = new Windows();
+  readonly #step = Buffer.allocUnsafeSlow(STEP);
+  readonly #stepWords = new Uint32Array(this.#step.buffer);
+  /** What was read last: a window or a step. */
+  #bytes: Buffer = this.#step;
+  #words: Uint32Array = this.#stepWords;
   #start = 0;
   #end = 0;
 
@@ -114,18 +118,32 @@ export class TarReader {
   }
 
   close(): void {
+    this.#windows.drop();
     closeSync(this.#fd);
   }
 
   /** One block; the bytes are valid until the next call. */
   block(at: number): Buffer {
     if (at < this.#start || at + BLOCK > this.#end) {
-      const length = at >= this.#start && at < this.#end + NEAR ? WINDOW : STEP;
-      this.#start = at;
-      this.#end = at + readSync(this.#fd, this.#window, 0, length, at);
+      if (at >= this.#start && at < this.#end + NEAR) this.#turn(at);
+      else {
+        this.#bytes = this.#step;
+        this.#words = this.#stepWords;
+        this.#start = at;
+        this.#end = at + readSync(this.#fd, this.#step, 0, STEP, at);
+      }
       if (this.#end < at + BLOCK) this.refuse(at, 'the archive ends within a header');
     }
-    return this.#window.subarray(at - this.#start, at - this.#start + BLOCK);
+    return this.#bytes.subarray(at - this.#start, at - this.#start + BLOCK);
+  }
+
+  #turn(at: number): void {
+    const windows = this.#windows;
+    windows.turn(this.#fd, at, windows.end === this.#end);
+    this.#bytes = windows.bytes;
+    this.#words = windows.words;
+    this.#start = windows.start;
+    this.#end = windows.end;
   }
 
   /** The sum of all bytes of the block that `block` gave last, which is at `at`. */
