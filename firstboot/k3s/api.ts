@@ -27,8 +27,12 @@ export class ApiError extends Error {
 export class Api {
   readonly #got: Got;
   readonly #agent: Agent;
+  readonly #server: string;
+  readonly #ca: string;
 
   private constructor(server: string, https: { ca: string; certificate: string; key: string }) {
+    this.#server = server;
+    this.#ca = https.ca;
     this.#agent = new Agent({ keepAlive: true, maxSockets: 2 });
     this.#got = got.extend({
       prefixUrl: server,
@@ -95,12 +99,32 @@ export class Api {
     return Array.isArray(items) ? items.filter(isRecord) : [];
   }
 
+  /**
+   * Members of etcd, from the supervisor behind the same door, which wants the server token. The numbers of members do
+   * not fit a double, and are not needed.
+   */
+  async members(token: string): Promise<readonly EtcdMember[]> {
+    const { statusCode, body } = await got(`${this.#server}/db/info`, {
+      https: { certificateAuthority: this.#ca },
+      username: 'server',
+      password: token,
+      throwHttpErrors: false,
+      retry: { limit: 0 },
+      timeout: { request: 5000 },
+      responseType: 'text',
+    });
+    const value = parsed(body);
+    if (statusCode !== 200 || !isRecord(value) || !Array.isArray(value['members']))
+      throw new Error(`/db/info answered ${statusCode}`);
+    return value['members'].filter(isRecord).map(memberOf);
+  }
+
   close(): void {
     this.#agent.destroy();
   }
 }
 
-/** Members of etcd, from the supervisor of the server on this device. */
+/** A member of etcd. */
 export interface EtcdMember {
   /** Empty between MemberAdd and the first start. */
   readonly name: string;
@@ -109,29 +133,14 @@ export interface EtcdMember {
   readonly voter: boolean;
 }
 
-/** Asks `/db/info` with the server token. The numbers of members do not fit a double, and are not needed. */
-export async function etcdMembers(ca: string, token: string, port = 6443): Promise<readonly EtcdMember[]> {
-  const { statusCode, body } = await got(`https://127.0.0.1:${port}/db/info`, {
-    https: { certificateAuthority: ca },
-    username: 'server',
-    password: token,
-    throwHttpErrors: false,
-    retry: { limit: 0 },
-    timeout: { request: 5000 },
-    responseType: 'text',
-  });
-  const value = parsed(body);
-  if (statusCode !== 200 || !isRecord(value) || !Array.isArray(value['members']))
-    throw new Error(`/db/info answered ${statusCode}`);
-  return value['members'].filter(isRecord).map((member) => {
-    const urls = member['peerURLs'];
-    const url = Array.isArray(urls) && typeof urls[0] === 'string' ? urls[0] : '';
-    return {
-      name: typeof member['name'] === 'string' ? member['name'] : '',
-      address: /^https?:\/\/\[?([^\]/]+?)\]?(:\d+)?$/.exec(url)?.[1] ?? '',
-      voter: member['isLearner'] !== true,
-    };
-  });
+function memberOf(member: Readonly<Record<string, unknown>>): EtcdMember {
+  const urls = member['peerURLs'];
+  const url = Array.isArray(urls) && typeof urls[0] === 'string' ? urls[0] : '';
+  return {
+    name: typeof member['name'] === 'string' ? member['name'] : '',
+    address: /^https?:\/\/\[?([^\]/]+?)\]?(:\d+)?$/.exec(url)?.[1] ?? '',
+    voter: member['isLearner'] !== true,
+  };
 }
 
 function parsed(text: string): unknown {

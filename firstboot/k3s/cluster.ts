@@ -46,6 +46,8 @@ export interface K3sFacts {
   readonly neighbourhood: Neighbourhood;
   readonly ask: Ask;
   readonly feed: Feed;
+  /** Takes the time of a server of the cluster, where this device's clock is behind. */
+  readonly takeTime: (from: Place) => Promise<void>;
 }
 
 export class K3sCluster implements LocalCluster {

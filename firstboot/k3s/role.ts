@@ -26,6 +26,8 @@ export interface RoleFacts {
   readonly runner: Runner;
   /** Why this device cannot become a server now; undefined when it can. */
   readonly unfit: () => Promise<string | undefined>;
+  /** Takes the time of a server, if this device's clock is behind: certificates made by it would not be valid yet. */
+  readonly takeTime: (from: Place) => Promise<void>;
 }
 
 export class RoleOfDevice {
@@ -87,6 +89,7 @@ export class RoleOfDevice {
     const { cluster, ca } = store.identity;
     runner.doing = 'asks to join';
     this.#askedAt = performance.now();
+    await this.#facts.takeTime(by);
     const admission = await ask(by, 'admission', { cluster, ...how });
     if (admission.ca !== ca || !admission.token.startsWith(`K10${ca}::`)) {
       const why = `place ${by} has another CA than the cluster`;

@@ -1,8 +1,7 @@
 // What this device does with the API of its own server: is it ready, who is there, tokens for others.
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isRecord } from '../../formats/json.ts';
-import { Api, ApiError, type EtcdMember, etcdMembers } from './api.ts';
+import { Api, ApiError, type EtcdMember } from './api.ts';
 import type { K3sPaths } from './paths.ts';
 
 /** A node of the cluster as its own server has it. */
@@ -38,8 +37,7 @@ export class Serving {
   }
 
   async members(): Promise<readonly EtcdMember[]> {
-    const ca = await readFile(join(this.#paths.dataDir, 'server/tls/server-ca.crt'), 'utf8');
-    return etcdMembers(ca, await this.token());
+    return (await this.api()).members(await this.token());
   }
 
   /** The secret part of the server token. */
@@ -72,15 +70,21 @@ export class Serving {
     name,
     uid,
     resourceVersion,
-  }: Omit<ClusterNode, 'address' | 'ready' | 'labelled' | 'etcdName'>): Promise<void> {
+  }: Pick<ClusterNode, 'name' | 'uid' | 'resourceVersion'>): Promise<void> {
     const preconditions = { uid, resourceVersion };
     const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions };
     await (await this.api()).object('DELETE', `/api/v1/nodes/${name}`, body);
   }
 
+  /** A node of this name that nobody runs, as k3s wants one to take a member away by. */
+  async makeNode(name: string): Promise<ClusterNode> {
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name } };
+    return nodeOf(await (await this.api()).object('POST', '/api/v1/nodes', node));
+  }
+
   /**
    * Ties a member that nothing removes to a node of its name and has it removed: k3s takes a member away only by its
-   * node. Without the node one is made first. The member goes within seconds.
+   * node. The member goes within seconds.
    */
   async removeMember(node: ClusterNode, member: EtcdMember): Promise<void> {
     const prefix = 'etcd.k3s.cattle.io';

@@ -4,10 +4,19 @@ import type { Options, Store } from './store.ts';
 
 /** Options that k3s wants equal on all servers and does not check: fixed when the cluster is founded. */
 const critical =
-  /^(cluster-(cidr|dns|domain)|service-(cidr|node-port-range)|flannel-(backend|ipv6-masq|external-ip)|egress-selector-mode|disable(-.*)?|servicelb-namespace|secrets-encryption(-provider)?|embedded-registry)$/;
-/** Options that only a server knows. */
-const serverOnly =
-  /^(advertise-.*|tls-san.*|etcd-.*|write-kubeconfig.*|kube-(apiserver|controller-manager|scheduler|cloud-controller-manager)-arg|https-listen-port|datastore-.*|helm-job-image|kine-.*|supervisor-.*)$/;
+  /^(cluster-(cidr|dns|domain)|service-(cidr|node-port-range)|flannel-(backend|ipv6-masq|external-ip)|egress-selector-mode|disable(-(scheduler|cloud-controller|kube-proxy|network-policy|helm-controller))?|servicelb-namespace|secrets-encryption(-provider)?|embedded-registry)$/;
+/**
+ * Options that an agent knows. With another one in its configuration it does not start: "flag provided but not
+ * defined" (measured with 1.36.3); a server reads past what it does not know.
+ */
+const agentKnows = new Set(
+  `debug vmodule log alsologtostderr with-node-id image-credential-provider-bin-dir
+  image-credential-provider-config selinux lb-server-port protect-kernel-defaults container-runtime-endpoint
+  default-runtime image-service-endpoint pause-image snapshotter private-registry disable-default-registry-endpoint
+  nonroot-devices bind-address node-external-ip node-internal-dns node-external-dns resolv-conf flannel-conf
+  flannel-cni-conf kube-proxy-arg enable-pprof rootless prefer-bundled-bin docker vpn-auth vpn-auth-file
+  disable-apiserver-lb`.split(/\s+/),
+);
 
 /** What a small site does without unless its profile says otherwise: each costs memory on every server. */
 const trimmed: Options = {
@@ -52,7 +61,7 @@ export function k3sOptions(
   const own = config.k3s?.config ?? {};
   const server = store.role !== 'agent';
   const chosen = Object.entries(own).filter(
-    ([name]) => !critical.test(name) && (server || !serverOnly.test(name)),
+    ([name]) => !critical.test(name) && (server || agentKnows.has(name)),
   );
   const network = (server ? store.critical : own)['flannel-backend'];
   const [first] = store.servers;

@@ -23,8 +23,8 @@ export async function runCommand(verb: string, args: readonly string[]): Promise
   return undefined;
 }
 
-async function asked(method: string, path: string, body?: unknown) {
-  const got = await askAsAdmin(method, path, body);
+async function asked(method: string, path: string, body?: unknown, kubeconfig?: string) {
+  const got = await askAsAdmin(method, path, body, kubeconfig);
   if (got.status >= 300)
     throw new Failure('environment', { what: `${method} ${path}: ${got.status}`, why: got.text });
   return got;
@@ -49,8 +49,8 @@ async function createToken(args: readonly string[]): Promise<string> {
     Object.entries(text).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
   );
   const metadata = { name: `bootstrap-token-${id}`, namespace: 'kube-system' };
-  await asked('POST', secrets, { metadata, type: 'bootstrap.kubernetes.io/token', data });
-  const ca = readFileSync(join(dataFolder(options), 'server', 'tls', 'server-ca.crt'), 'utf8');
+  const token = { metadata, type: 'bootstrap.kubernetes.io/token', data };
+  const { ca } = await asked('POST', secrets, token, options.one('kubeconfig'));
   return `K10${hashOf(ca)}::${id}.${secret}`;
 }
 

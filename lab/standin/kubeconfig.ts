@@ -66,18 +66,15 @@ interface Config {
   readonly users: readonly { readonly user: Readonly<Record<string, string>> }[];
 }
 
-/** Asks the API of this server as its administrator. */
-export async function askAsAdmin(method: string, path: string, body?: unknown) {
-  if (!existsSync(place)) throw new Failure('environment', { what: 'no server here', where: place });
-  const config: Config = parse(readFileSync(place, 'utf8'));
+/** Asks the API as the administrator of a kubeconfig: the one of the server here, if none is given. */
+export async function askAsAdmin(method: string, path: string, body?: unknown, file = place) {
+  if (!existsSync(file)) throw new Failure('environment', { what: 'no server here', where: file });
+  const config: Config = parse(readFileSync(file, 'utf8'));
   const cluster = config.clusters[0]?.cluster ?? {};
   const user = config.users[0]?.user ?? {};
   const plain = (text: string | undefined) => Buffer.from(text ?? '', 'base64').toString('utf8');
-  return await ask(`${cluster['server']}${path}`, {
-    method,
-    ca: plain(cluster['certificate-authority-data']),
-    cert: plain(user['client-certificate-data']),
-    key: plain(user['client-key-data']),
-    body,
-  });
+  const ca = plain(cluster['certificate-authority-data']);
+  const cert = plain(user['client-certificate-data']);
+  const key = plain(user['client-key-data']);
+  return { ...(await ask(`${cluster['server']}${path}`, { method, ca, cert, key, body })), ca };
 }

@@ -16,6 +16,10 @@ export class Options {
     return this.#values.get(name) ?? [];
   }
 
+  names(): readonly string[] {
+    return [...this.#values.keys()];
+  }
+
   is(name: string): boolean {
     return this.one(name) === 'true';
   }
@@ -43,6 +47,18 @@ const flags = new Set([
 ]);
 
 const environment = { K3S_TOKEN: 'token', K3S_URL: 'server', K3S_AGENT_TOKEN: 'agent-token' } as const;
+
+/** Options that `k3s agent` does not know: the help of 1.36.3 has them for a server alone. */
+const serverOnly =
+  /^(advertise-(address|port)|agent-token(-file)?|cluster-(cidr|dns|domain|init|reset.*)|datastore-.*|default-local-storage-path|disable(-(agent|scheduler|cloud-controller|kube-proxy|network-policy|helm-controller))?|egress-selector-mode|embedded-registry|etcd-.*|flannel-(backend|ipv6-masq|external-ip)|helm-.*|https-listen-port|kube-(apiserver|controller-manager|scheduler|cloud-controller-manager)-arg|secrets-encryption.*|service-(cidr|node-port-range)|servicelb-namespace|supervisor-metrics|system-default-registry|tls-san(-security)?|write-kubeconfig.*)$/;
+
+/** The options of an agent. One that only a server knows ends it; a server reads past what it does not know. */
+export function readAgentOptions(args: readonly string[]): Options {
+  const options = readOptions(args);
+  const wrong = options.names().find((name) => serverOnly.test(name));
+  if (wrong !== undefined) throw new Failure('input', { what: `flag provided but not defined: -${wrong}` });
+  return options;
+}
 
 /** Reads `config.yaml`, then `config.yaml.d/*.yaml` by name: the last one wins, `key+` adds to what was said before. */
 export function readOptions(args: readonly string[]): Options {

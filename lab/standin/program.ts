@@ -4,7 +4,7 @@ import { exitCode, exitCodeOf, renderError } from '../../formats/errors.ts';
 import { runAgent } from './agent.ts';
 import { runCommand } from './commands.ts';
 import { version } from './node.ts';
-import { readOptions } from './options.ts';
+import { readAgentOptions, readOptions } from './options.ts';
 import { runServer } from './server.ts';
 
 /** What `--version` says; whoever reads a version sees that this is no k3s. */
@@ -28,7 +28,7 @@ try {
     process.stderr.write(`${announcement}\n`);
     process.on('SIGTERM', () => process.exit(0));
     process.on('SIGINT', () => process.exit(0));
-    await (verb === 'server' ? runServer(readOptions(args)) : runAgent(readOptions(args)));
+    await (verb === 'server' ? runServer(readOptions(args)) : runAgent(readAgentOptions(args)));
   } else {
     const said = await runCommand(verb, args);
     if (said === undefined) {

@@ -43,8 +43,7 @@ beforeAll(() => {
   openNetwork();
   for (const number of [1, 2, 3, 4]) {
     const made = new Host(number);
-    made.prepare();
-    made.configure('20-token.yaml', `token: ${serverToken}\nagent-token: ${agentToken}\n`);
+    made.prepare(`token: ${serverToken}\nagent-token: ${agentToken}\n`);
     hosts.push(made);
   }
 });
@@ -120,6 +119,14 @@ it('server-side apply makes, changes and takes away what the same manager gave',
     );
   expect(apply({ a: '1', b: '2' }).status).toBe(201);
   expect(JSON.parse(apply({ b: '3' }).body).data).toEqual({ b: '3' });
+});
+
+it("an agent does not start with a server's settings", async () => {
+  host(2).configure('40-wrong.yaml', 'cluster-cidr: 10.42.0.0/16\n');
+  host(2).start('agent', '--server', url(host(1), ''), '--token', agentToken);
+  await until('it ends', () => !host(2).running);
+  expect(host(2).log).toMatch(/flag provided but not defined: -cluster-cidr/);
+  host(2).forget('/etc/rancher/k3s/config.yaml.d/40-wrong.yaml');
 });
 
 it('agents join, one with a token of its own that is good for nothing else', async () => {

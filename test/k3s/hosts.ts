@@ -24,15 +24,21 @@ const controllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer',
 
 export const isReal = real !== undefined;
 
-/** Settings that a real k3s needs to be Ready in a namespace without a CNI of its own; the stand-in reads past them. */
-const trimmed = `flannel-backend: none
+/** Settings that a real k3s needs to be Ready in a namespace; the stand-in reads past them. */
+const trimmed = `kubelet-arg: [fail-cgroupv1=false, fail-swap-on=false]
+`;
+/** The same for a server, without a CNI of its own. */
+const trimmedServer = `flannel-backend: none
+write-kubeconfig-mode: "600"
 disable: [traefik, servicelb, metrics-server, local-storage, coredns]
 disable-helm-controller: true
 disable-cloud-controller: true
 disable-network-policy: true
 disable-kube-proxy: true
-kubelet-arg: [fail-cgroupv1=false, fail-swap-on=false]
 `;
+
+/** The drop-in that is there while a host is a server. */
+const serverFile = '20-server.yaml';
 
 const conflist = `{"cniVersion":"0.4.0","name":"test","plugins":[{"type":"bridge","bridge":"cni0","isGateway":true,
 "ipam":{"type":"host-local","ranges":[[{"subnet":"10.42.0.0/24"}]]}}]}`;
@@ -59,6 +65,7 @@ export class Host {
   readonly address: string;
   readonly #folder: string;
   readonly #space: string;
+  #serverSettings = '';
   #process: ChildProcess | undefined;
   #log = '';
 
@@ -102,15 +109,16 @@ export class Host {
     writeFileSync(this.path(`/etc/rancher/k3s/config.yaml.d/${file}`), text);
   }
 
-  /** Its name, its address and the settings a real k3s needs here. */
-  prepare(): void {
-    this.configure(
-      '10-base.yaml',
-      `node-name: ${this.name}\nnode-ip: ${this.address}\nwrite-kubeconfig-mode: "600"\n${trimmed}`,
-    );
+  /** Its name, its address, the settings a real k3s needs here, and what only a server may be told. */
+  prepare(serverSettings: string): void {
+    this.configure('10-base.yaml', `node-name: ${this.name}\nnode-ip: ${this.address}\n${trimmed}`);
+    this.#serverSettings = serverSettings;
   }
 
-  start(...args: string[]): void {
+  start(...args: ['server' | 'agent', ...string[]]): void {
+    // An agent does not start with what only a server knows.
+    if (args[0] === 'agent') this.forget(`/etc/rancher/k3s/config.yaml.d/${serverFile}`);
+    else this.configure(serverFile, `${trimmedServer}${this.#serverSettings}`);
     this.#log = '';
     this.#process = this.#spawn(args);
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
