@@ -19,11 +19,29 @@ test('who is not heard by broadcast is spoken to directly, if it asked so or is 
   const addresses = new Addresses();
   addresses.heard(two, group('10.0.0.2'), 0);
   expect(addresses.aside(() => true, 44_000)).toEqual([]);
-  expect(addresses.aside(() => true, 46_000)).toEqual([two]);
+  expect(addresses.aside(() => true, 46_000)).toEqual([{ place: two, addresses: ['10.0.0.2'] }]);
   expect(addresses.aside(() => false, 46_000)).toEqual([]);
   addresses.heard(two, { address: '10.0.0.2', direct: true }, 50_000);
-  expect(addresses.aside(() => false, 60_000)).toEqual([two]);
+  expect(addresses.aside(() => false, 60_000)).toEqual([{ place: two, addresses: ['10.0.0.2'] }]);
   expect(addresses.aside(() => false, 180_000)).toEqual([]);
   addresses.heard(two, group('10.0.0.2'), 61_000);
   expect(addresses.aside(() => true, 62_000)).toEqual([]);
+});
+
+test('who knocks is answered where it knocked, for a while, and not looked for there', () => {
+  const addresses = new Addresses();
+  addresses.knocked(two, group('10.0.0.2'), 0);
+  expect(addresses.aside(() => true, 1000)).toEqual([]);
+  addresses.knocked(two, { address: '10.0.0.2', direct: true }, 0);
+  expect(addresses.aside(() => false, 1000)).toEqual([{ place: two, addresses: ['10.0.0.2'] }]);
+  expect(addresses.of(two)).toEqual([]);
+  expect(addresses.heardLately(two, 1000)).toBe(false);
+  expect(addresses.aside(() => true, 16_000)).toEqual([]);
+  // Also one that was heard before by what it says to everybody: it may have been flashed again.
+  addresses.heard(two, group('10.0.0.9'), 20_000);
+  addresses.knocked(two, { address: '10.0.0.2', direct: true }, 21_000);
+  expect(addresses.aside(() => false, 22_000)).toEqual([{ place: two, addresses: ['10.0.0.2'] }]);
+  addresses.heard(two, group('10.0.0.9'), 23_000);
+  expect(addresses.aside(() => false, 24_000)).toEqual([]);
+  expect(addresses.heardLately(two, 24_000)).toBe(true);
 });

@@ -16,10 +16,12 @@ import { start, step } from '../protocol/step.ts';
 import type { BootId, Dossier, Incarnation } from '../protocol/terms.ts';
 import type { Channel, ClusterEvent, LocalCluster, Neighbourhood } from './cluster.ts';
 import { privateKeyOf, rawKey } from './keys.ts';
+import { Knocking } from './knocking.ts';
 import { RecordDisk } from './recorddisk.ts';
 import { type GoodRoster, Rosters } from './rosters.ts';
 import { type FormationView, type RaisedAlarm, viewOf } from './view.ts';
-import { Voice } from './voice.ts';
+import { type Door, Voice } from './voice.ts';
+import { Work } from './work.ts';
 
 /** What a formation is made of. */
 export interface FormationFacts {
@@ -46,14 +48,14 @@ export class Formation implements Neighbourhood {
   readonly deviceKey: KeyObject;
   readonly #rosters: Rosters;
   readonly #disk: RecordDisk;
+  readonly #work: Work;
   readonly #voice: Voice;
+  readonly #knocking = new Knocking();
   readonly #signatures: Signatures;
   readonly #alarms = new Map<Alarm, RaisedAlarm>();
   #cluster: LocalCluster | undefined;
   #channel: Channel | undefined;
   #state: State | undefined;
-  #effects: Effect[] = [];
-  #syncing = false;
   #timer: NodeJS.Timeout | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
   #carrier = false;
@@ -71,6 +73,11 @@ export class Formation implements Neighbourhood {
     this.deviceKey = deviceKey;
     this.#rosters = rosters;
     this.#disk = disk;
+    this.#work = new Work(
+      disk,
+      (effect) => this.#carryOut(effect),
+      (event) => this.feed(event),
+    );
     this.#signatures = ed25519(deviceKey);
     this.#voice = new Voice(
       deviceKey,
@@ -115,7 +122,8 @@ export class Formation implements Neighbourhood {
   /** Follows the interfaces; called every few seconds. */
   look(interfaces: readonly LanInterface[]): void {
     this.#voice.look(interfaces);
-    this.#onSite0 = interfaces.some(({ name, addresses }) => name === 'site0' && addresses.length > 0);
+    const own = this.siteAddressOf(this.place);
+    this.#onSite0 = interfaces.some(({ addresses }) => addresses.some(({ address }) => address === own));
     const carrier = interfaces.some(({ name, carrier }) => name !== 'site0' && carrier);
     if (carrier === this.#carrier) return;
     this.#carrier = carrier;
@@ -176,6 +184,7 @@ export class Formation implements Neighbourhood {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#work.stop();
     clearTimeout(this.#timer);
     this.#voice.close();
     await this.#cluster?.stop();
@@ -189,8 +198,7 @@ export class Formation implements Neighbourhood {
   }
 
   #take(effects: readonly Effect[]): void {
-    this.#effects.push(...effects);
-    if (!this.#syncing) this.#work();
+    this.#work.take(effects);
     this.#sleep();
   }
 
@@ -209,31 +217,6 @@ export class Formation implements Neighbourhood {
     // A timer may ring a fraction of a millisecond early.
     if (this.#state !== undefined && performance.now() < wakeAt(this.#state)) this.#sleep();
     else this.feed({ kind: 'tick' });
-  }
-
-  /** Does effects in their order; what comes after a persist waits until it is on disk. */
-  #work(): void {
-    while (!this.#syncing && !this.#stopped) {
-      const effect = this.#effects.shift();
-      if (effect === undefined) return;
-      if (effect.kind === 'persist') void this.#persist(effect);
-      else this.#carryOut(effect);
-    }
-  }
-
-  async #persist({ record }: Effect & { kind: 'persist' }): Promise<void> {
-    this.#syncing = true;
-    try {
-      await this.#disk.write(record);
-      this.#syncing = false;
-      this.feed({ kind: 'persisted', record });
-    } catch (error) {
-      console.error(`formation: the record cannot be written: ${inOneLine(error)}`);
-      this.#syncing = false;
-      this.#effects = [];
-      this.feed({ kind: 'diskFailed' });
-    }
-    if (!this.#syncing) this.#work();
   }
 
   #carryOut(effect: Exclude<Effect, { kind: 'persist' }>): void {
@@ -279,12 +262,28 @@ export class Formation implements Neighbourhood {
     }
   }
 
-  /** Whoever looks for its site, or for a server, also speaks directly to those it heard before. */
+  /**
+   * Whoever looks for its site, or for a server, also speaks directly to those it heard before; and one that is in no
+   * cluster yet goes to every door: a device flashed again must not found where broadcast is blocked.
+   */
   #send(message: Message): void {
     const state = this.#state;
     const searching =
       state?.phase === 'listening' || state?.phase === 'joining' || state?.phase === 'proposing';
-    this.#voice.say(message, (place) => searching || state?.peers[place]?.hello?.cluster?.server === true);
+    this.#voice.say(
+      message,
+      (place) => searching || state?.peers[place]?.hello?.cluster?.server === true,
+      searching || state?.phase === 'founding' ? this.#doors() : [],
+    );
+  }
+
+  #doors(): readonly Door[] {
+    if (!this.#onSite0 || !this.#knocking.due(performance.now())) return [];
+    return this.site().members.flatMap((member) =>
+      member === undefined || member.denied || member.place === this.place
+        ? []
+        : [{ place: member.place, address: this.siteAddressOf(member.place) }],
+    );
   }
 }
 

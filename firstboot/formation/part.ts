@@ -2,12 +2,15 @@
 import { createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { AgentConfig } from '../../formats/agentconfig.ts';
+import type { Place } from '../../formats/roster.ts';
 import type { Stamp } from '../../formats/stamp.ts';
 import type { Paths } from '../boot/paths.ts';
 import { Clock } from '../guards/clock.ts';
+import { PeerTime } from '../guards/peertime.ts';
 import { type Ask, asking, channelOf } from '../join/client.ts';
 import { type Answers, JoinServer } from '../join/server.ts';
 import { Refused } from '../join/words.ts';
+import type { ClusterAnswers } from '../k3s/answers.ts';
 import { K3sCluster } from '../k3s/cluster.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
 import { Site0 } from '../lan/site0.ts';
@@ -26,6 +29,7 @@ export class SitePart {
   readonly #server: JoinServer;
   readonly #site0: Site0;
   readonly #clock: Clock;
+  readonly #peerTime: PeerTime;
   #clockSavedAt = 0;
   #started: Promise<void> | undefined;
 
@@ -36,6 +40,7 @@ export class SitePart {
     server: JoinServer,
     site0: Site0,
     clock: Clock,
+    peerTime: PeerTime,
   ) {
     this.#formation = formation;
     this.#cluster = cluster;
@@ -43,6 +48,7 @@ export class SitePart {
     this.#server = server;
     this.#site0 = site0;
     this.#clock = clock;
+    this.#peerTime = peerTime;
   }
 
   /** Reads what is on data. Fails where this device has no part in its site, and says why. */
@@ -54,7 +60,8 @@ export class SitePart {
     const { formation: recordFile, roster: rosterFile } = paths;
     const formation = await Formation.open({ stamp, siteKey, recordFile, rosterFile });
     const ask = asking(formation);
-    const { cluster, answers } = clusterOf(paths, config, formation, ask);
+    const peerTime = new PeerTime(clock, async (of) => (await ask(of, 'clock', {})).now);
+    const { cluster, answers } = clusterOf(paths, config, formation, ask, peerTime);
     const server = new JoinServer(formation, { ...ownAnswers(formation), ...answers });
     const settings = {
       mode: config.network?.siteInterface ?? 'macvlan',
@@ -63,7 +70,7 @@ export class SitePart {
       seed: formation.deviceKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     };
     const site0 = new Site0(settings, paths.root, run);
-    return new SitePart(formation, cluster, channelOf(ask), server, site0, clock);
+    return new SitePart(formation, cluster, channelOf(ask), server, site0, clock, peerTime);
   }
 
   /** Raises the clock before anything that k3s could make a certificate of. Fails where it may not be set. */
@@ -83,6 +90,9 @@ export class SitePart {
   /** Follows the interfaces. */
   look(interfaces: readonly LanInterface[]): void {
     this.#formation.look(interfaces);
+    const places = this.#formation.view()?.places ?? [];
+    const servers = places.filter(({ seen, ours }) => seen === 'now' && ours).map(({ place }) => place);
+    void this.#peerTime.look(servers, performance.now());
   }
 
   /** Fails where another device has the address of this one, or it cannot be set up. */
@@ -123,18 +133,18 @@ export class SitePart {
   }
 }
 
-type ClusterAnswers = Pick<Answers, 'admission' | 'standing' | 'fitness' | 'promote' | 'promotion'>;
-
 /** k3s of the image, if it has one, and what it answers other devices. */
 function clusterOf(
   { root }: Paths,
   config: AgentConfig,
   formation: Formation,
   ask: Ask,
+  peerTime: PeerTime,
 ): { readonly cluster: LocalCluster; readonly answers: ClusterAnswers } {
   if (config.k3s !== undefined) {
     const feed: Feed = (event) => formation.feed(event);
-    const cluster = new K3sCluster({ root, config, neighbourhood: formation, ask, feed });
+    const takeTime = async (of: Place): Promise<void> => void (await peerTime.takeFrom(of));
+    const cluster = new K3sCluster({ root, config, neighbourhood: formation, ask, feed, takeTime });
     return { cluster, answers: cluster.answers() };
   }
   const refuse = (): Promise<never> => Promise.reject(new Refused('this device is no server of a cluster'));

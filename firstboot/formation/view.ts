@@ -19,6 +19,8 @@ export interface PlaceView {
   /** What it last said it is. */
   readonly phase: Phase | null;
   readonly server: boolean;
+  /** A server of the cluster that this device is in, or on its way into; not this device itself. */
+  readonly ours: boolean;
   readonly eligible: boolean;
 }
 
@@ -54,8 +56,21 @@ export function viewOf(
   const { membership, decided } = record;
   const seconds = (since: Milliseconds): number => Math.max(0, Math.floor((now - since) / 1000));
   const isServer = phase === 'serving' || phase === 'founding';
-  const places = site.members.filter((member) => member !== undefined).filter((member) => !member.denied);
   const own = membership?.identity.cluster;
+  const members = site.members.filter((member) => member !== undefined).filter((member) => !member.denied);
+  const places = members.map(({ place, name, eligible }): PlaceView => {
+    if (place === state.place)
+      return { place, name, eligible, seen: 'self', phase, server: isServer, ours: false };
+    const peer = state.peers[place];
+    const hello = peer?.boot === undefined ? undefined : peer.hello;
+    const server = hello?.cluster?.server === true;
+    const silent = server ? serverSilent : peerSilent;
+    // Members of a decided cluster say nothing any more: its servers count them.
+    const seen =
+      hello === undefined || peer === undefined ? 'never' : now - peer.heardAt < silent ? 'now' : 'earlier';
+    const ours = server && hello.cluster.identity.cluster === own;
+    return { place, name, eligible, seen, phase: hello?.phase ?? null, server, ours };
+  });
   return {
     phase,
     phaseFor: seconds(state.since.phase),
@@ -73,25 +88,8 @@ export function viewOf(
             members: census.members,
             decided: decided?.value.cluster === own,
           },
-    places: places.map(({ place, name, eligible }): PlaceView => {
-      if (place === state.place) return { place, name, eligible, seen: 'self', phase, server: isServer };
-      const peer = state.peers[place];
-      const hello = peer?.boot === undefined ? undefined : peer.hello;
-      const server = hello?.cluster?.server === true;
-      const silent = server ? serverSilent : peerSilent;
-      // Members of a decided cluster say nothing any more: its servers count them.
-      const seen =
-        hello === undefined || peer === undefined ? 'never' : now - peer.heardAt < silent ? 'now' : 'earlier';
-      return { place, name, eligible, seen, phase: hello?.phase ?? null, server };
-    }),
-    serverHeard:
-      isServer ||
-      state.peers.some(
-        (peer) =>
-          peer?.hello?.cluster?.server === true &&
-          peer.hello.cluster.identity.cluster === own &&
-          now - peer.heardAt < serverSilent,
-      ),
+    places,
+    serverHeard: isServer || places.some(({ ours, seen }) => ours && seen === 'now'),
     alarms: [...alarms].map(([alarm, { about, at }]) => ({ alarm, about, for: seconds(at) })),
   };
 }

@@ -17,6 +17,12 @@ const copiesKept = 256;
 /** What is done with a genuine message; true if it was fresh. Anybody can send a recording: it tells no address. */
 type Hear = (message: Message) => boolean;
 
+/** An address that a place has by the roster, whether it was heard or not. */
+export interface Door {
+  readonly place: Place;
+  readonly address: string;
+}
+
 export class Voice {
   readonly #deviceKey: KeyObject;
   readonly #site: () => Site;
@@ -48,15 +54,21 @@ export class Voice {
     this.#beacons.look(interfaces);
   }
 
-  /** Says it to everybody, and besides directly to those whom broadcast does not reach: asked lately, or `sought`. */
-  say(message: Message, sought: (place: Place) => boolean): void {
+  /**
+   * Says it to everybody, and besides directly to those whom broadcast does not reach: asked lately, or `sought`; and at
+   * the doors of those that are not heard at all.
+   */
+  say(message: Message, sought: (place: Place) => boolean, doors: readonly Door[] = []): void {
     const bytes = this.#envelopes.seal(message, this.#deviceKey);
     this.#remember(bytes.toString('latin1'), undefined);
     this.#beacons.broadcast(bytes);
-    for (const place of this.#addresses.aside(sought, performance.now())) {
+    const now = performance.now();
+    for (const { place, addresses } of this.#addresses.aside(sought, now)) {
       if (message.to !== 0 && message.to !== place) continue;
-      for (const address of this.#addresses.of(place).slice(0, 2)) this.#beacons.sendTo(address, bytes);
+      for (const address of addresses) this.#beacons.sendTo(address, bytes);
     }
+    for (const { place, address } of doors)
+      if (!this.#addresses.heardLately(place, now)) this.#beacons.sendTo(address, bytes);
   }
 
   /** Where a place was heard from, the most useful address first. */
@@ -82,6 +94,7 @@ export class Voice {
     if (message === undefined) return;
     const fresh = this.#hear(message);
     if (fresh) this.#addresses.heard(message.from, source, now);
+    else if (message.body.kind === 'hello') this.#addresses.knocked(message.from, source, now);
     this.#remember(copy, fresh ? message.from : undefined);
   }
 

@@ -9,6 +9,7 @@ const self: PlaceView = {
   seen: 'self',
   phase: 'listening',
   server: false,
+  ours: false,
   eligible: true,
 };
 const two: PlaceView = { ...self, place: place(2), name: 'shop-02', seen: 'now' };

@@ -1,7 +1,8 @@
 // A cluster's own view of itself, and what the chains expect of it.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type NamespaceSite, until } from './site.ts';
+import { until } from './site.ts';
 
 const viewSchema = z.object({
   /** Names the certificate authority: another one is another cluster. */
@@ -20,9 +21,22 @@ export interface ClusterView {
   readonly servers: readonly string[];
 }
 
+const program = join(import.meta.dirname, 'view.mjs');
+
+/** The text of the program that asks a server, for hosts that do not see this machine's files. */
+export const viewProgram = (): string => readFileSync(program, 'utf8');
+
+/** Hosts of any kind. */
+export interface Hosts {
+  /** Runs a shell line on a host and gives what it wrote; fails when it fails. */
+  run(name: string, line: string): Promise<string>;
+  /** Where the program is on a host, if not where it is here. */
+  readonly viewAt?: string;
+}
+
 /** What a server's API and etcd say. Fails where it is none, or has no quorum. */
-export async function viewOf(site: NamespaceSite, server: string): Promise<ClusterView> {
-  const text = await site.run(server, `node ${join(import.meta.dirname, 'view.mjs')}`);
+export async function viewOf(site: Hosts, server: string): Promise<ClusterView> {
+  const text = await site.run(server, `node ${site.viewAt ?? program}`);
   const { cluster, nodes, members } = viewSchema.parse(JSON.parse(text));
   const names = (ready: boolean) =>
     nodes
@@ -49,7 +63,7 @@ export interface Wanted {
 
 /** Waits until every asked server shows the wanted cluster, the same one; gives the first one's view. */
 export async function untilCluster(
-  site: NamespaceSite,
+  site: Hosts,
   asked: readonly string[],
   wanted: Wanted,
   seconds: number,
@@ -76,7 +90,7 @@ export async function untilCluster(
 }
 
 /** The host that shows a cluster first: the founder, of hosts that were just powered on. */
-export async function firstServer(site: NamespaceSite, names: readonly string[]): Promise<string> {
+export async function firstServer(site: Hosts, names: readonly string[]): Promise<string> {
   const seen = await until(
     'a server',
     180,
