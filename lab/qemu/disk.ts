@@ -17,6 +17,11 @@ export interface Disk {
   readonly blockdev: string;
   /** What a program on the machine would read and write now; only of a disk with a volatile cache. Writes are durable. */
   readonly content?: Pick<Medium, 'read' | 'write'>;
+  /**
+   * Only of a disk with a volatile cache: from now on `isLast` hears of each write of the machine, bytes, once the cache
+   * has it. With true the disk takes nothing more, as if the power went then; `powerCut` ends that.
+   */
+  watch?(isLast: (offset: number, length: number) => boolean): void;
   /** The power went: gives what became of writes that were not flushed, where the disk knows. */
   powerCut(): Promise<Lost | undefined>;
   /** Makes it as the image is; nobody may use it meanwhile. */
@@ -70,12 +75,40 @@ export async function volatileDisk(
   const size = await diskSize(image, options.size);
   const medium = openMedium(image, join(directory, 'disk.changes'), size);
   const cache = openWriteCache(medium);
-  const server = await serveNbd(options.socket, size, cache);
+  const never = (): boolean => false;
+  let isLast: (offset: number, length: number) => boolean = never;
+  let gone = false;
+  const refuseIfGone = (): void => {
+    if (gone) throw new Error('the power is gone');
+  };
+  const server = await serveNbd(options.socket, size, {
+    ...cache,
+    read(offset, length) {
+      refuseIfGone();
+      return cache.read(offset, length);
+    },
+    write(offset, bytes, durable) {
+      refuseIfGone();
+      cache.write(offset, bytes, durable);
+      if (!isLast(offset, typeof bytes === 'number' ? bytes : bytes.length)) return;
+      gone = true;
+      server.disconnect();
+    },
+    flush() {
+      refuseIfGone();
+      cache.flush();
+    },
+  });
   return {
     blockdev: `driver=nbd,node-name=disk,discard=unmap,server.type=unix,server.path=${quoted(options.socket)}`,
     content: { read: cache.read, write: (offset, bytes) => cache.write(offset, bytes, true) },
+    watch(next) {
+      isLast = next;
+    },
     async powerCut() {
       server.disconnect();
+      gone = false;
+      isLast = never;
       return cache.cut(options.survival, options.random);
     },
     async flash() {

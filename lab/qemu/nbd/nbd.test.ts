@@ -177,6 +177,21 @@ describe('a disk over NBD, used by qemu-io and qemu-img', () => {
     expect(left.stdout).toContain('read 53248/53248 bytes at offset 12288');
   });
 
+  it('loses power with a write that is chosen: nothing behind it is taken, no flush either', async () => {
+    const seen: number[] = [];
+    disk.watch?.((offset, length) => {
+      seen.push(offset, length);
+      return offset === 4096;
+    });
+    await qemuIo('write -P 1 0 4k', 'flush', 'write -P 2 4k 4k', 'flush', 'write -P 3 8k 4k', 'flush');
+    expect(seen).toEqual([0, 4096, 4096, 4096]);
+    expect(await disk.powerCut()).toEqual({ lost: 1, kept: 0, torn: 0 });
+    const left = await qemuIo('read -P 1 0 4k', 'read -P 0x11 4k 8k', 'write -P 4 4k 4k', 'flush');
+    expect(left.stdout).not.toContain('verification failed');
+    expect(await disk.powerCut()).toEqual({ lost: 0, kept: 0, torn: 0 });
+    expect(disk.content?.read(4096, 1)).toEqual(Buffer.from([4]));
+  });
+
   it('carries a whole image in and out unchanged', async () => {
     const random = seeded(7);
     const source = Buffer.from(Uint8Array.from({ length: 4 * MiB }, () => random() * 256));
