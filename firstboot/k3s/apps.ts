@@ -19,12 +19,20 @@ interface Resource {
   readonly namespaced: boolean;
 }
 
-/** Makes the cluster's apps those of the folder. Fails with the first that cannot be applied, after trying all. */
-export async function applyApps(api: Api, folder: string): Promise<void> {
+/** Fields and kinds by which an app may leave something on a disk that nobody else has. */
+const volumes = /"(hostPath|persistentVolumeClaim|volumeClaimTemplates)":|"kind":"PersistentVolumeClaim"/;
+
+/**
+ * Makes the cluster's apps those of the folder. Without `mayKeepData`, apps with volumes wait: what they wrote would
+ * be in the way of giving up this cluster for another one. Gives the names of those that wait; fails with the first
+ * that cannot be applied, after trying all.
+ */
+export async function applyApps(api: Api, folder: string, mayKeepData: boolean): Promise<readonly string[]> {
   const known = new Map<string, ReadonlyMap<string, Resource>>();
   const kept = await keptInventories(api);
   const names = (await readdir(folder).catch((): string[] => [])).filter((name) => name.endsWith('.json'));
   const failures: unknown[] = [];
+  const waiting: string[] = [];
   const attempt = (work: Promise<void>): Promise<void> =>
     work.catch((error: unknown) => void failures.push(error));
   for (const file of names.sort()) {
@@ -33,7 +41,9 @@ export async function applyApps(api: Api, folder: string): Promise<void> {
     const digest = createHash('sha256').update(text).digest('hex');
     const before = kept.get(app.name);
     kept.delete(app.name);
-    if (before?.digest !== digest) await attempt(applyApp(api, app, digest, before?.paths ?? [], known));
+    if (before === undefined && !mayKeepData && volumes.test(JSON.stringify(app.objects)))
+      waiting.push(app.name);
+    else if (before?.digest !== digest) await attempt(applyApp(api, app, digest, before?.paths ?? [], known));
   }
   // What is left in the cluster has no file any more.
   for (const [name, { paths }] of kept) {
@@ -44,6 +54,7 @@ export async function applyApps(api: Api, folder: string): Promise<void> {
     );
   }
   if (failures.length > 0) throw failures[0];
+  return waiting;
 }
 
 async function applyApp(

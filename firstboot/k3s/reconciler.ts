@@ -23,6 +23,8 @@ const fitnessCounts: Milliseconds = 300_000;
 const watchedEvery: Milliseconds = 60_000;
 /** How often the site's apps are compared with what was applied. */
 const appsEvery: Milliseconds = 60_000;
+/** Apps with volumes start when the site has decided for this cluster, or after so much watched time. */
+const undecidedFor: Milliseconds = 600_000;
 
 export interface Seen {
   readonly servers: number;
@@ -47,6 +49,8 @@ export class Reconciler {
   readonly #barred = new Set<string>();
   readonly #apps: string;
   #appsAt = Number.NEGATIVE_INFINITY;
+  /** Names of the apps that wait, as they were said last. */
+  #appsWait = '';
   #said = '';
 
   constructor(
@@ -85,7 +89,7 @@ export class Reconciler {
         alarm = await this.#carryOut(decision, sight);
         await this.#removeOrphans(sight, around, now);
       }
-      await this.#keepApps(now);
+      await this.#keepApps(sight, now);
     } else {
       // Times of watching go on while another acts: this one may have to follow it.
       viewOf(sight, this.#surroundings(now), this.#watch, now);
@@ -190,11 +194,16 @@ export class Reconciler {
   }
 
   /** An app that cannot be applied is no reason to neglect the servers. */
-  async #keepApps(now: Milliseconds): Promise<void> {
-    if (now - this.#appsAt < appsEvery) return;
+  async #keepApps({ kept }: Sight, now: Milliseconds): Promise<void> {
+    if (now - this.#appsAt < (this.#appsWait === '' ? appsEvery : appsEvery / 6)) return;
     this.#appsAt = now;
+    const decided = this.#neighbourhood.dossier().decided?.value.cluster === this.#cluster;
+    const mayKeepData = decided || kept.journal.clock >= undecidedFor;
     try {
-      await applyApps(await this.#serving.api(), this.#apps);
+      const waiting = (await applyApps(await this.#serving.api(), this.#apps, mayKeepData)).join(', ');
+      if (waiting !== '' && waiting !== this.#appsWait)
+        console.log(`k3s: apps with volumes wait until the site has decided for this cluster: ${waiting}`);
+      this.#appsWait = waiting;
     } catch (error) {
       console.error(`k3s: apps: ${inOneLine(error)}`);
     }
@@ -202,12 +211,10 @@ export class Reconciler {
 
   async #removeOrphans(sight: Sight, around: Surroundings, now: Milliseconds): Promise<void> {
     for (const { member, name } of orphansOf(sight, around, this.#watch, now)) {
-      const node = sight.nodes.find((one) => one.name === name);
-      if (node === undefined || member.name === '') {
-        console.log(`k3s: ${member.address} is a member of etcd without a node; it waits for ${name}`);
-        continue;
-      }
+      // It was added and never started: k3s evicts it by itself.
+      if (member.name === '') continue;
       console.log(`k3s: removes the member ${member.name}, which no node would take along`);
+      const node = sight.nodes.find((one) => one.name === name) ?? (await this.#serving.makeNode(name));
       await this.#serving.removeMember(node, member);
     }
   }

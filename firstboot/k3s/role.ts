@@ -23,7 +23,7 @@ export interface RoleFacts {
   readonly neighbourhood: Neighbourhood;
   readonly ask: Ask;
   readonly feed: Feed;
-  readonly runner: Runner;
+  readonly runner: Pick<Runner, 'start' | 'stop' | 'launch' | 'since' | 'doing'>;
   /** Why this device cannot become a server now; undefined when it can. */
   readonly unfit: () => Promise<string | undefined>;
   /** Takes the time of a server, if this device's clock is behind: certificates made by it would not be valid yet. */

@@ -1,36 +1,15 @@
 import { expect, test } from 'vitest';
 import { type Place, place } from '../../formats/roster.ts';
 import { emptyJournal } from '../protocol/journal.ts';
-import type { Site } from '../protocol/site.ts';
-import type { Hash, PublicKey, ShortHash } from '../protocol/terms.ts';
 import { personsObject } from './emptiness.ts';
+import { siteOf } from './neighbourhood.fixture.ts';
 import type { ClusterNode } from './serving.ts';
 import { orphansOf, type Sight, type Surroundings, viewOf, Watch } from './view.ts';
 
-const site: Site = {
-  name: 't',
-  epoch: 1,
-  hash: '' as Hash,
-  previous: undefined,
-  policy: { kind: 'first-online' },
-  claimed: false,
-  refound: false,
-  members: [
-    undefined,
-    ...[1, 2, 3].map((index) => ({
-      place: place(index),
-      name: `n${index}`,
-      key: `${index}` as PublicKey,
-      eligible: index < 3,
-      class: index,
-      denied: false,
-    })),
-  ],
-  electors: [place(1)],
-  slots: [-1, 0, -1, -1],
-  electorsHash: '' as ShortHash,
-  quorum: 1,
-};
+const site = siteOf({
+  count: 3,
+  members: { 1: { class: 1 }, 2: { class: 2 }, 3: { class: 3, eligible: false } },
+});
 const around: Surroundings = {
   site,
   domainOf: () => 'cellar',

@@ -1,6 +1,6 @@
 // The short verbs: tokens of agents, snapshots, and a raw look at the API. They ask the server that runs here.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { hashOf, writeSecret } from './authority.ts';

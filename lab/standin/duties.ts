@@ -53,8 +53,7 @@ export class Duties {
   /** One thing at a time. */
   #due(state: State, now: number): Value | undefined {
     const view = viewOf(state, this.#ca);
-    const after = this.#members(state, view, now);
-    if (after !== undefined) return changesTo(state, view, after);
+    // A member is known by its name from its first start on, before it is a voter.
     const started = state.roll.members.find(
       (member) => member.name === undefined && this.#etcd.alive(member.id),
     );
@@ -62,6 +61,8 @@ export class Duties {
       const members = state.roll.members.map((one) => (one === started ? { ...one, name: one.node } : one));
       return { changes: [], roll: { ...state.roll, members } };
     }
+    const after = this.#members(state, view, now);
+    if (after !== undefined) return changesTo(state, view, after);
     for (const node of view.nodes) {
       const object = state.objects[nodeKey(node.name)];
       if (object === undefined) continue;

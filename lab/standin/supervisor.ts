@@ -118,6 +118,9 @@ async function serveApi(
   if (target === undefined) {
     const found = path === '/version' ? { gitVersion: 'v0.0.0+edgekiln-stand-in' } : discovery(path);
     if (found !== undefined && method === 'GET') return json(response, 200, found);
+    if (/^\/apis\/[^/]+\/[^/]+$/.test(path)) {
+      return reply(response, refusal(404, 'NotFound', 'the server could not find the requested resource'));
+    }
     return reply(response, refusal(501, 'NotImplemented', `${path} is not in the stand-in`));
   }
   if (method === 'GET') {

@@ -121,6 +121,14 @@ it('server-side apply makes, changes and takes away what the same manager gave',
   expect(JSON.parse(apply({ b: '3' }).body).data).toEqual({ b: '3' });
 });
 
+it('discovery names the kinds there are', () => {
+  const kinds = JSON.parse(host(1).api('GET', '/apis/apps/v1').body).resources;
+  expect(kinds).toContainEqual(
+    expect.objectContaining({ kind: 'Deployment', name: 'deployments', namespaced: true }),
+  );
+  expect(host(1).api('GET', '/apis/tills.example/v1').status).toBe(404);
+});
+
 it("an agent does not start with a server's settings", async () => {
   host(2).configure('40-wrong.yaml', 'cluster-cidr: 10.42.0.0/16\n');
   host(2).start('agent', '--server', url(host(1), ''), '--token', agentToken);

@@ -1,0 +1,224 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { place } from '../../formats/roster.ts';
+import type { ClusterEvent } from '../formation/cluster.ts';
+import type { Ask } from '../join/client.ts';
+import type { Kind, Words } from '../join/words.ts';
+import type { ClusterId, Hash, Identity } from '../protocol/terms.ts';
+import { neighbourhoodOf } from './neighbourhood.fixture.ts';
+import { type K3sPaths, k3sPaths } from './paths.ts';
+import { RoleOfDevice } from './role.ts';
+import { readStore, type Store, writeStore } from './store.ts';
+
+const ca = 'ab'.repeat(32) as Hash;
+const identity: Identity = { cluster: '0123456789ab' as ClusterId, ca, founder: place(1) };
+const agent: Store = { identity, role: 'agent', ready: true, servers: ['https://a:6443'], critical: {} };
+
+let root: string;
+let paths: K3sPaths;
+/** All that the device did, in order. */
+let done: unknown[];
+let answers: { [K in Kind]?: (request: Words[K]['request'], of: number) => Words[K]['answer'] };
+let unfit: string | undefined;
+let role: RoleOfDevice;
+const runner = {
+  since: 0,
+  doing: undefined as string | undefined,
+  start: async ({ cluster }: Identity) => void done.push(['start', cluster]),
+  stop: async () => void done.push('stop'),
+  launch: async (store: Store) => void done.push(['launch', store.role]),
+};
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  root = mkdtempSync(join(tmpdir(), 'edgekiln-role-'));
+  paths = k3sPaths(root);
+  done = [];
+  unfit = undefined;
+  answers = {
+    admission: () => ({ ca, token: `K10${ca}::abcdef.0123456789abcdef`, servers: ['https://b:6443'] }),
+  };
+  runner.since = performance.now();
+  const ask: Ask = async (of, kind, request) => {
+    done.push(['ask', of, kind, request]);
+    const answer = answers[kind];
+    if (answer === undefined) throw new Error(`place ${of} does not answer`);
+    return answer(request, of);
+  };
+  role = new RoleOfDevice({
+    paths,
+    neighbourhood: neighbourhoodOf({ place: 2, count: 3 }),
+    ask,
+    runner,
+    feed: (event: ClusterEvent) => void done.push(['feed', event.kind]),
+    unfit: async () => unfit,
+    takeTime: async (from) => void done.push(['time', from]),
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const admission = (rejected: boolean, removed = false) => ({ cluster: identity.cluster, rejected, removed });
+const file = (path: string, text = 'x'): void => {
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, text);
+};
+
+test('joins with a token of its own, kept for itself alone, after taking the time of the server', async () => {
+  await role.join(identity, place(1));
+  const asked = ['ask', 1, 'admission', admission(false)];
+  expect(done).toEqual([['time', 1], asked, 'stop', ['launch', 'agent']]);
+  expect(readFileSync(paths.joinToken, 'utf8')).toBe(`K10${ca}::abcdef.0123456789abcdef`);
+  expect(statSync(paths.joinToken).mode & 0o777).toBe(0o600);
+  expect(await readStore(paths)).toEqual({ ...agent, ready: false, servers: ['https://b:6443'] });
+});
+
+test('one that was in this cluster already only starts', async () => {
+  await writeStore(paths, agent);
+  await role.join(identity, place(1));
+  expect(done).toEqual([['start', identity.cluster]]);
+});
+
+test('what another cluster left is set aside first, under its name', async () => {
+  const other = { ...identity, cluster: 'ffffffffffff' as ClusterId };
+  await writeStore(paths, { ...agent, identity: other });
+  file(join(paths.dataDir, 'agent/kubelet.kubeconfig'), 'of the other');
+  await role.join(identity, place(1));
+  const aside = join(paths.dataDir, '../retired/ffffffffffff');
+  expect(readFileSync(join(aside, 'agent/kubelet.kubeconfig'), 'utf8')).toBe('of the other');
+  expect((await readStore(paths))?.identity.cluster).toBe(identity.cluster);
+});
+
+test.each([
+  ['another CA', { ca: 'cd'.repeat(32) as Hash }],
+  ['a token of another CA', { token: `K10${'cd'.repeat(32)}::abcdef.0123456789abcdef` }],
+])('a server that answers with %s is refused, and nothing is started', async (_, wrong) => {
+  const given = { ca, token: `K10${ca}::abcdef.0123456789abcdef`, servers: ['https://b:6443'] };
+  answers.admission = () => ({ ...given, ...wrong });
+  await expect(role.join(identity, place(1))).rejects.toThrow('place 1 has another CA than the cluster');
+  expect(done.slice(2)).toEqual([['feed', 'joinRefused']]);
+  expect(existsSync(paths.joinToken)).toBe(false);
+});
+
+test('an agent that never came up asks again after ten minutes, and says that its password may be refused', async () => {
+  await role.join(identity, place(1));
+  const store = { ...agent, ready: false };
+  done.length = 0;
+  vi.advanceTimersByTime(599_000);
+  await role.whileNotReady(store);
+  expect(done).toEqual([]);
+  vi.advanceTimersByTime(2000);
+  await role.whileNotReady(store);
+  expect(done[1]).toEqual(['ask', 1, 'admission', admission(true)]);
+});
+
+test('a server that was removed asks the others, sets its store aside and comes back as an agent', async () => {
+  const server: Store = { ...agent, role: 'server' };
+  await writeStore(paths, server);
+  for (const name of ['server/db/etcd/member/wal/0', 'agent/client-kubelet.crt', 'agent/images/kept'])
+    file(join(paths.dataDir, name));
+  answers.standing = (_, of) => {
+    if (of === 1) throw new Error('off');
+    return { standing: 'none' };
+  };
+  await role.whileNotReady(server);
+  expect(done).toEqual([]);
+  vi.advanceTimersByTime(60_001);
+  await role.whileNotReady(server);
+  const standing = (of: number) => ['ask', of, 'standing', { cluster: identity.cluster }];
+  expect(done).toEqual([
+    ...[standing(1), standing(3), 'stop', ['time', 3]],
+    ...[['ask', 3, 'admission', admission(false, true)], 'stop', ['launch', 'agent']],
+  ]);
+  const left = ['server', 'agent/client-kubelet.crt', 'agent/images/kept'].map((name) =>
+    existsSync(join(paths.dataDir, name)),
+  );
+  expect(left).toEqual([false, false, true]);
+  const aside = join(paths.dataDir, `../retired/${identity.cluster}-node`);
+  expect(existsSync(join(aside, 'server/db/etcd/member/wal/0'))).toBe(true);
+});
+
+test.each([
+  ['it is still a server there', 'server', 'server'],
+  ['it is still an agent there', 'agent', 'agent'],
+] as const)(
+  'whose k3s does not work, but %s: nothing is touched, and it is asked again a minute later',
+  async (_, own, standing) => {
+    const store: Store = { ...agent, role: own };
+    answers.standing = () => ({ standing });
+    for (const looks of [1, 1, 2]) {
+      vi.advanceTimersByTime(looks === 1 ? 35_000 : 30_000);
+      await role.whileNotReady(store);
+    }
+    expect(done).toEqual([['ask', 1, 'standing', { cluster: identity.cluster }]]);
+    vi.advanceTimersByTime(60_000);
+    await role.whileNotReady(store);
+    expect(done.length).toBe(2);
+  },
+);
+
+test('nobody answers: it waits', async () => {
+  vi.advanceTimersByTime(61_000);
+  await role.whileNotReady({ ...agent, role: 'server' });
+  expect(done.map((one) => (one as unknown[])[0])).toEqual(['ask', 'ask']);
+});
+
+test('a promoted one that is no voter yet has six minutes, whatever it is told', async () => {
+  const promoting: Store = { ...agent, role: 'server', ready: false };
+  answers.standing = () => ({ standing: 'none' });
+  vi.advanceTimersByTime(359_000);
+  await role.whileNotReady(promoting);
+  expect(done.length).toBe(1);
+  vi.advanceTimersByTime(61_000);
+  await role.whileNotReady(promoting);
+  // It was no server yet: this is no return.
+  expect(done).toContainEqual(['ask', 1, 'admission', admission(false, false)]);
+});
+
+test('becomes a server with the secrets of the one that named it', async () => {
+  answers.promotion = () => ({
+    ca,
+    serverToken: `K10${ca}::server:secret`,
+    agentToken: 'other',
+    servers: ['https://b:6443', 'https://c:6443'],
+    critical: { disable: ['traefik'] },
+  });
+  await role.becomeServer(agent, place(3), 7);
+  expect(done).toEqual([
+    ['ask', 3, 'promotion', { cluster: identity.cluster, operation: 7 }],
+    ...['stop', ['launch', 'server']],
+  ]);
+  expect(readFileSync(paths.serverToken, 'utf8')).toBe(`K10${ca}::server:secret`);
+  expect(readFileSync(paths.agentToken, 'utf8')).toBe('other');
+  expect([paths.serverToken, paths.agentToken].map((path) => statSync(path).mode & 0o777)).toEqual([
+    0o600, 0o600,
+  ]);
+  expect(await readStore(paths)).toMatchObject({
+    role: 'server',
+    ready: false,
+    critical: { disable: ['traefik'] },
+  });
+});
+
+test('does not become one while it is unfit, nor of another cluster', async () => {
+  unfit = 'its disk takes 900 ms for a sync';
+  await expect(role.becomeServer(agent, place(3), 7)).rejects.toThrow(
+    'it cannot become a server: its disk takes 900 ms for a sync',
+  );
+  expect(done).toEqual([]);
+  unfit = undefined;
+  const wrong = `K10${'cd'.repeat(32)}::server:secret`;
+  answers.promotion = () => ({
+    ca,
+    serverToken: wrong,
+    agentToken: 'x',
+    servers: ['https://b'],
+    critical: {},
+  });
+  await expect(role.becomeServer(agent, place(3), 7)).rejects.toThrow('the promotion is of another cluster');
+  expect(existsSync(paths.serverToken)).toBe(false);
+});
