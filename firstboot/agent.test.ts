@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { flashedState } from '../formats/bootstate.ts';
-import { bootRecord, type DeviceFiles, diskBytes, makeDevice } from './device.fixture.ts';
+import { bootRecord, type DeviceFiles, diskBytes, makeDevice, stamp } from './device.fixture.ts';
 
 let folder: string;
 let program: string;
@@ -275,4 +275,39 @@ test('every verb has help with an example', async () => {
     const help = await call(verb, '--help');
     expect([help.code, help.stdout]).toEqual([0, expect.stringContaining('Example:')]);
   }
+});
+
+test('it fills slot B with a program of its own, and marks it good once that has verified it', async () => {
+  const { root, port } = await start({ '/proc/cmdline': 'quiet ro edgekiln.slot=a edgekiln.fill=0\n' });
+  const { a, b } = stamp.disk.slots;
+  await expect
+    .poll(async () => (await fetch(`http://127.0.0.1:${port}/status.json`)).json(), {
+      timeout: 30_000,
+      interval: 500,
+    })
+    .toMatchObject({ slot: { a: 'good', b: 'good' } });
+  const disk = await readFile(join(root, 'dev/vda'));
+  for (const [from, to] of stamp.slot.mapped)
+    expect(
+      disk.subarray(b.start + from, b.start + to).equals(disk.subarray(a.start + from, a.start + to)),
+    ).toBe(true);
+  expect(await readFile(join(root, 'proc/sys/vm/drop_caches'), 'utf8')).toBe('1');
+});
+
+test('a slot that is not what was flashed is not copied for good: the status says why', async () => {
+  const rotten = diskBytes();
+  rotten.fill(0, stamp.disk.slots.a.start, stamp.disk.slots.a.start + 512);
+  const { port } = await start({
+    '/dev/vda': rotten,
+    '/proc/cmdline': 'quiet ro edgekiln.slot=a edgekiln.fill=0\n',
+  });
+  await expect
+    .poll(async () => (await fetch(`http://127.0.0.1:${port}/status.json`)).json(), {
+      timeout: 30_000,
+      interval: 500,
+    })
+    .toMatchObject({
+      slot: { a: 'good', b: 'bad' },
+      problems: expect.arrayContaining([expect.stringContaining('the slot to copy is not what was flashed')]),
+    });
 });

@@ -14,6 +14,7 @@ import { refuseFullData } from './guards/data.ts';
 import { inOneLine } from './inoneline.ts';
 import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
 import { NameResponder } from './lan/mdns.ts';
+import { fillApart } from './slots/filler.ts';
 import { SlotKeeper } from './slots/keeper.ts';
 import { ConsoleSpeaker } from './status/console.ts';
 import { plainAddress, serveOrders, servePage, serveSocket } from './status/server.ts';
@@ -149,6 +150,7 @@ export class Service {
       join(this.#paths.root, record.disk),
       identity.stamp,
       record.slot,
+      fillApart(this.#paths),
     );
     const network = this.#interfaces.some(({ carrier }) => carrier);
     const data = dataIsUsable(record.data.state);

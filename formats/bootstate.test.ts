@@ -134,6 +134,14 @@ describe('what the agent says', () => {
     expect(confirmed(trial, 'b')).toEqual({ seq: 2, primary: 'b', a: 'good', b: 'good', left: 9 });
   });
 
+  it.each(['a', 'b'] as const)('of two bad slots the one that runs is good: %s', (running) => {
+    const state: BootState = { seq: 9, primary: 'b', a: 'bad', b: 'bad', left: 2 };
+    expect(confirmed(state, running)).toEqual({
+      ...{ seq: 0, primary: running, a: 'bad', b: 'bad', left: 9 },
+      [running]: 'good',
+    });
+  });
+
   it('writes nothing when there is nothing to say', () => {
     expect(confirmed(flashedState, 'a')).toBe(flashedState);
   });

@@ -118,8 +118,13 @@ export function chooseSlot(current: BootState | undefined): BootChoice {
   return { order: [primary, other], next: undefined };
 }
 
-/** The running slot reached a healthy agent: a trial becomes good, a good one gets its attempts back. */
+/**
+ * The running slot reached a healthy agent: a trial becomes good, a good one gets its attempts back. Where both are
+ * said to be bad, the one that runs is the better one.
+ */
 export function confirmed(state: BootState, running: SlotName): BootState {
+  if (state.a === 'bad' && state.b === 'bad')
+    return { ...state, seq: successor(state.seq), primary: running, [running]: 'good', left: goodAttempts };
   if (running !== state.primary) return state;
   if (state[running] === 'good' && state.left === goodAttempts) return state;
   return { ...state, seq: successor(state.seq), [running]: 'good', left: goodAttempts };

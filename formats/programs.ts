@@ -61,6 +61,7 @@ export const programs = {
   },
   unshare: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
   nsenter: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
+  ionice: { package: 'util-linux', purpose: 'filling the second slot on the device, at idle priority' },
   date: { package: 'coreutils', purpose: 'the clock of the device' },
   ip: {
     package: 'iproute2',

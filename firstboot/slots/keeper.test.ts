@@ -1,16 +1,29 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { type BootState, flashedState } from '../../formats/bootstate.ts';
 import { pathsUnder } from '../boot/paths.ts';
 import { stamp } from '../device.fixture.ts';
 import { device } from './disk.fixture.ts';
+import { fillSlot } from './fill.ts';
+import type { Filler } from './filler.ts';
 import { SlotKeeper } from './keeper.ts';
+
+/** In this process: the agent's own test starts the program. */
+const fillHere =
+  (path: string): Filler =>
+  async (manner) => {
+    const disk = await open(path, 'r+');
+    const { slots } = stamp.disk;
+    const forget = async () => {};
+    await fillSlot(disk, { from: slots.a, to: slots.b, ...stamp.slot }, { ...manner, forget });
+    await disk.close();
+  };
 
 test('the keeper confirms, fills and says so, on a disk', async () => {
   const { root, path } = await device({ ...flashedState, left: 5 });
   const paths = pathsUnder(root);
-  const keeper = await SlotKeeper.open(paths, path, stamp, 'a');
+  const keeper = await SlotKeeper.open(paths, path, stamp, 'a', fillHere(path));
   onTestFinished(() => keeper.close());
   const seen: object[] = [];
   // The filling takes its time, more of it on a busy machine.
@@ -26,7 +39,6 @@ test('the keeper confirms, fills and says so, on a disk', async () => {
     { seq: 2, primary: 'a', a: 'good', b: 'good', left: 9 },
   ]);
   expect(await readFile(paths.confirmed, 'utf8')).toBe('');
-  expect(await readFile(paths.dropCaches, 'utf8')).toBe('1');
 });
 
 test('a trial without a network is put off twice, tried again where there is one, and then bad', async () => {
@@ -36,7 +48,7 @@ test('a trial without a network is put off twice, tried again where there is one
   await mkdir(dirname(paths.putOff), { recursive: true });
   const seen: unknown[] = [];
   const boot = async (running: 'a' | 'b', network: boolean) => {
-    const keeper = await SlotKeeper.open(paths, path, stamp, running);
+    const keeper = await SlotKeeper.open(paths, path, stamp, running, fillHere(path));
     for (const now of [400, 500, 700, 800])
       await keeper.look({ healthy: true, network, data: true, formed: false, now });
     const { primary, b, left } = keeper.view().state ?? {};

@@ -6,7 +6,7 @@ import type { Paths } from '../boot/paths.ts';
 import { replaceFile } from '../boot/replace.ts';
 import { nextSlotStep, type SlotFacts } from './decide.ts';
 import { openDisk, readBootState, writeBootState } from './disk.ts';
-import { fillSlot } from './fill.ts';
+import type { Filler } from './filler.ts';
 import { type SlotSettings, slotSettings } from './settings.ts';
 
 /** What the keeper is given at every look. */
@@ -35,6 +35,7 @@ export class SlotKeeper {
   readonly #stamp: Stamp;
   readonly #running: SlotName;
   readonly #settings: SlotSettings;
+  readonly #fillApart: Filler;
   readonly #abort = new AbortController();
   #state: BootState | undefined;
   #healthySince: number | undefined;
@@ -52,19 +53,27 @@ export class SlotKeeper {
     stamp: Stamp,
     running: SlotName,
     settings: SlotSettings,
+    filler: Filler,
   ) {
     this.#paths = paths;
     this.#disk = disk;
     this.#stamp = stamp;
     this.#running = running;
     this.#settings = settings;
+    this.#fillApart = filler;
   }
 
   /** Opens the disk and reads its boot state; fails when it is not the disk of this stamp. */
-  static async open(paths: Paths, disk: string, stamp: Stamp, running: SlotName): Promise<SlotKeeper> {
+  static async open(
+    paths: Paths,
+    disk: string,
+    stamp: Stamp,
+    running: SlotName,
+    filler: Filler,
+  ): Promise<SlotKeeper> {
     const handle = await openDisk(disk, await readFile(paths.stamp));
     const settings = slotSettings(await readFile(paths.commandLine, 'utf8'));
-    const keeper = new SlotKeeper(paths, handle, stamp, running, settings);
+    const keeper = new SlotKeeper(paths, handle, stamp, running, settings, filler);
     keeper.#state = await readBootState(handle, stamp);
     keeper.#putOff = Number(await readFile(paths.putOff, 'utf8').catch(() => '0'));
     return keeper;
@@ -142,16 +151,13 @@ export class SlotKeeper {
   }
 
   async #fill(): Promise<void> {
-    const { slots } = this.#stamp.disk;
-    const filling = { from: slots.a, to: slots.b, ...this.#stamp.slot };
     try {
-      await fillSlot(this.#disk, filling, {
+      await this.#fillApart({
         signal: this.#abort.signal,
         leisure: this.#settings.leisure,
         progress: (done, total) => {
           this.#progress = { done, total };
         },
-        forget: () => writeFile(this.#paths.dropCaches, '1'),
       });
       this.#filling = 'verified';
     } catch (error) {
