@@ -1,0 +1,33 @@
+// What a device must still have after any power cut: files that were synced, and its own machine id.
+import type { Shell } from './site.ts';
+
+/** Files of one device, and what became of them. */
+export class Kept {
+  /** What was synced, and is gone or changed. */
+  readonly lost: string[] = [];
+  /** Files that were looked for, over all looks. */
+  checked = 0;
+  #written = 0;
+  #machineId: string | undefined;
+
+  /** Writes one more file, of some 30 kB, and syncs it. */
+  async write(shell: Shell, patience: number): Promise<void> {
+    const next = this.#written + 1;
+    const path = `/var/lib/edgekiln/kept-${next}`;
+    await shell.run(`seq ${next} ${next + 5000} >${path} && sync ${path} /var/lib/edgekiln`, patience);
+    this.#written = next;
+  }
+
+  /** Compares every byte of every file with what was written. */
+  async look(shell: Shell, patience: number): Promise<void> {
+    // The agent keeps it on data, synced before it can be seen there.
+    const id = await shell.run('cat /run/edgekiln/data/persist/etc/machine-id 2>/dev/null || true', patience);
+    if (this.#machineId !== undefined && id !== this.#machineId) this.lost.push(`the machine id is '${id}'`);
+    if (id !== '') this.#machineId = id;
+    if (this.#written === 0) return;
+    const check = `n=1; while [ $n -le ${this.#written} ]; do seq $n $((n + 5000)) | cmp -s - /var/lib/edgekiln/kept-$n || echo bad $n; n=$((n + 1)); done`;
+    const said = await shell.run(check, patience);
+    this.checked += this.#written;
+    for (const [line] of said.matchAll(/bad \d+/g)) this.lost.push(`a synced file is ${line}`);
+  }
+}
