@@ -15,7 +15,7 @@ import { labPlanSchema } from '../../lab/keeper/plan.ts';
 import { runOn } from '../../lab/keeper/shell.ts';
 import { controlOf, endLab, labFolder, labSites, stateOf } from '../../lab/keeper/state.ts';
 import { attachTerminal } from '../../lab/keeper/terminal.ts';
-import { flashHosts } from '../../lab/namespaces/flash.ts';
+import { flashHosts, onlyInImages } from '../../lab/namespaces/flash.ts';
 import { type LabBoard, labBoards } from '../../lab/qemu/arguments.ts';
 import { type Router, routers } from '../../lab/qemu/gateway.ts';
 import { chooseImages, onlySite } from '../../lab/qemu/images.ts';
@@ -223,8 +223,15 @@ async function namespaces(session: Session, path: string | undefined, options: U
     const what = 'hosts in namespaces are made from a profile';
     throw new Failure('input', { what, fix: 'edgekiln lab up PROFILE.yaml --hosts namespaces' });
   }
+  const given = (['memory', 'cpus', 'disk', 'clock'] as const).find((name) => options[name] !== undefined);
+  if (given !== undefined) {
+    const what = `--${given} is for machines: hosts in namespaces share those of this one`;
+    throw new Failure('input', { what, fix: 'leave it out, or take --hosts qemu' });
+  }
   const loaded = await loadProfile(path);
   const site = loaded.profile.site.name;
+  const unseen = onlyInImages(loaded.profile);
+  if (unseen.length > 0) session.say(`not tried here, images alone have it: ${unseen.join(', ')}`);
   await makeRoom(session, site);
   const folder = join(labFolder(site), 'flashed');
   const flashed = await flashHosts(loaded, folder, { keysRoot: keysFolder(), count: options.number });

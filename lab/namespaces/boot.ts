@@ -50,7 +50,18 @@ cp -a /run/edgekiln/slot/etc/. /etc/
 for folder in home opt root tmp usr var; do lay_over "$folder"; done
 put() { mkdir -p "\${2%/*}"; rm -f "$2"; touch "$2"; mount --bind "/run/edgekiln/$1" "$2"; }
 put node /usr/local/bin/node
-[ -z "$K3S" ] || put k3s /usr/local/bin/k3s
+if [ -n "$K3S" ]; then
+  put k3s /usr/local/bin/k3s
+  # One that does not carry its own tools finds on the path: containerd (itself), Debian's plugins for networks. And a
+  # network, where the machine has none to give: containers of one host reach each other, and no more.
+  ln -sf k3s /usr/local/bin/containerd
+  PATH=/usr/local/bin:$PATH:/usr/lib/cni
+  mkdir -p /etc/cni/net.d
+  [ -n "$(ls /etc/cni/net.d)" ] || cat >/etc/cni/net.d/10-lab.conflist <<'END'
+{"cniVersion": "0.4.0", "name": "lab", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true,
+  "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.42.0.0/24"}]]}}]}
+END
+fi
 printf '#!/bin/sh\\nexec node /usr/lib/edgekiln/edgekiln-node.mjs "$@"\\n' >/usr/local/bin/edgekiln-node
 chmod 0755 /usr/local/bin/edgekiln-node
 

@@ -7,6 +7,7 @@ import { bundled } from '../../builder/installation.ts';
 import { Keyring, publicPem } from '../../builder/keys/keyring.ts';
 import { agentConfigOf } from '../../builder/pipeline/agent.ts';
 import type { LoadedProfile } from '../../builder/profile/load.ts';
+import type { Profile } from '../../builder/profile/profile.ts';
 import { deviceStamp } from '../../builder/site/device-stamp.ts';
 import { siteRoster } from '../../builder/site/roster.ts';
 import { agentConfigFile, renderAgentConfig, siteKeyFile } from '../../formats/agentconfig.ts';
@@ -14,6 +15,30 @@ import { Failure } from '../../formats/errors.ts';
 import { defaultPersist, persistFile, renderPersist } from '../../formats/persist.ts';
 import { openStamp } from '../../formats/stamp.ts';
 import type { NamespacePlace } from '../keeper/plan.ts';
+
+/**
+ * Parts of a profile that act on images only, where this one says something there: a host in namespaces has this
+ * machine's own programs, one interface `eth0`, and no disk.
+ */
+export function onlyInImages(profile: Profile): readonly string[] {
+  const { base, apps, users, files, units, lan, registries, slots, disk } = profile;
+  const said: Readonly<Record<string, boolean>> = {
+    'base.packages': base.kind === 'debian' && base.packages.length > 0,
+    'base.tarball': base.kind === 'tarball',
+    apps: apps.length > 0,
+    users: users.length > 0,
+    files: files.length > 0,
+    units: units.length > 0,
+    'lan.static': lan.static !== undefined,
+    'lan.dns': lan.dns.length > 0,
+    'lan.ntp': lan.ntp.length > 0,
+    'lan.proxy': lan.proxy !== undefined,
+    registries: registries !== undefined,
+    'slots.size': slots.size !== undefined,
+    'disk.size': disk.size !== undefined,
+  };
+  return Object.keys(said).filter((name) => said[name]);
+}
 
 /** There is no disk: whoever looked at these ranges would find none. */
 const nowhere = { start: 0, size: 0 };
@@ -38,7 +63,10 @@ export async function flashHosts(
     writeFileSync(join(slot, path), content);
   };
   const standIn = k3s === undefined;
-  const config = agentConfigOf(profile, { version: standIn ? 'stand-in' : 'given', standIn });
+  const config = {
+    ...agentConfigOf(profile, { version: standIn ? 'stand-in' : 'given', standIn }),
+    lan: { interface: 'eth0' },
+  };
   put(agentConfigFile, renderAgentConfig(config));
   put(siteKeyFile, publicPem(key));
   put(persistFile, renderPersist([...defaultPersist, ...profile.persist]));
