@@ -11,9 +11,9 @@ import type { Member } from '../protocol/site.ts';
 import type { ClusterId } from '../protocol/terms.ts';
 import { JournalStore } from './journal.ts';
 import type { K3sPaths } from './paths.ts';
-import { agentToken } from './program.ts';
 import type { Serving } from './serving.ts';
 import { readStore, type Store } from './store.ts';
+import { agentToken } from './token.ts';
 
 export interface AnswersFacts {
   readonly paths: K3sPaths;
@@ -50,7 +50,7 @@ export function clusterAnswers(facts: AnswersFacts): ClusterAnswers {
       if (removed) await new JournalStore(serving).change((journal) => returned(journal, asker.place));
       return {
         ca: identity.ca,
-        token: await agentToken(paths, asker.name),
+        token: await agentToken(await serving.api(), identity.ca, asker.name),
         servers: await serverUrls(serving, neighbourhood),
       };
     },

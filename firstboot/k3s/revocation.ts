@@ -3,8 +3,8 @@
 import { isRecord } from '../../formats/json.ts';
 import type { Site } from '../protocol/site.ts';
 import { ApiError } from './api.ts';
-import { tokenDescription } from './program.ts';
 import type { Serving } from './serving.ts';
+import { tokenDescription } from './token.ts';
 import type { Sight } from './view.ts';
 
 const group = 'admissionregistration.k8s.io/v1';

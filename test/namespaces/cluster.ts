@@ -1,8 +1,7 @@
 // A cluster's own view of itself, and what the chains expect of it.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { until } from './site.ts';
+import { type NamespaceSite, until } from './site.ts';
 
 const viewSchema = z.object({
   /** Names the certificate authority: another one is another cluster. */
@@ -23,20 +22,12 @@ export interface ClusterView {
 
 const program = join(import.meta.dirname, 'view.mjs');
 
-/** The text of the program that asks a server, for hosts that do not see this machine's files. */
-export const viewProgram = (): string => readFileSync(program, 'utf8');
-
-/** Hosts of any kind. */
-export interface Hosts {
-  /** Runs a shell line on a host and gives what it wrote; fails when it fails. */
-  run(name: string, line: string): Promise<string>;
-  /** Where the program is on a host, if not where it is here. */
-  readonly viewAt?: string;
-}
+/** Hosts of any kind. `run` runs a shell line where their servers can be asked, and gives what it wrote. */
+export type Hosts = Pick<NamespaceSite, 'run'>;
 
 /** What a server's API and etcd say. Fails where it is none, or has no quorum. */
 export async function viewOf(site: Hosts, server: string): Promise<ClusterView> {
-  const text = await site.run(server, `node ${site.viewAt ?? program}`);
+  const text = await site.run(server, `node ${program}`);
   const { cluster, nodes, members } = viewSchema.parse(JSON.parse(text));
   const names = (ready: boolean) =>
     nodes

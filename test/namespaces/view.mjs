@@ -1,20 +1,22 @@
-// The cluster as its own API and datastore show it, printed as JSON. Runs on a server of it.
+// The cluster as its own API and datastore show it, printed as JSON. Runs on a server of it; or where a folder (first
+// argument) holds what a server has below /, and a port (second one) leads to its API.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 
-const kubeconfig = readFileSync('/etc/rancher/k3s/k3s.yaml', 'utf8');
+const [root = '', port = 6443] = process.argv.slice(2);
+const kubeconfig = readFileSync(`${root}/etc/rancher/k3s/k3s.yaml`, 'utf8');
 const field = (name) => {
   const [, value = ''] = new RegExp(`${name}: (\\S+)`).exec(kubeconfig) ?? [];
   return Buffer.from(value, 'base64');
 };
 const ca = field('certificate-authority-data');
 const admin = { ca, cert: field('client-certificate-data'), key: field('client-key-data') };
-const password = readFileSync('/var/lib/rancher/k3s/server/token', 'utf8').trim().split(':').at(-1);
+const password = readFileSync(`${root}/var/lib/rancher/k3s/server/token`, 'utf8').trim().split(':').at(-1);
 
 function get(path, options) {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port: 6443, path, timeout: 5000, ...options }, (answer) => {
+    const asked = request({ host: '127.0.0.1', port, path, timeout: 5000, ...options }, (answer) => {
       let body = '';
       answer.on('data', (bytes) => {
         body += bytes;
