@@ -3,6 +3,7 @@
 import { errorAsJson, exitCode, exitCodeOf, Failure, renderError } from '../formats/errors.ts';
 import type { Command } from './commands/command.ts';
 import { fill } from './commands/fill.ts';
+import { images } from './commands/images.ts';
 import { kubeconfig } from './commands/kubeconfig.ts';
 import { logs } from './commands/logs.ts';
 import { reset } from './commands/reset.ts';
@@ -11,7 +12,7 @@ import { run } from './commands/run.ts';
 import { slots } from './commands/slots.ts';
 import { status } from './commands/status.ts';
 
-const commands: readonly Command[] = [status, slots, logs, kubeconfig, resolve, reset, fill, run];
+const commands: readonly Command[] = [status, slots, logs, kubeconfig, images, resolve, reset, fill, run];
 
 const usage = `edgekiln-node: the agent of this device
 
