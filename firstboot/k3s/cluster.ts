@@ -102,7 +102,7 @@ export class K3sCluster implements LocalCluster {
       role,
       doing,
       nodes: this.#seen?.nodes,
-      problems: [this.#problem, this.#seen?.alarm].filter((one) => one !== undefined),
+      problems: [this.#problem, this.#seen?.alarm, this.#role.alarm].filter((one) => one !== undefined),
     };
   }
 
@@ -219,9 +219,12 @@ export class K3sCluster implements LocalCluster {
       this.#facts.feed({ kind: 'role', role: store.role === 'agent' ? 'agent' : 'server' });
     }
     if (!this.#runner.ready) {
+      // What was seen before is no longer known.
+      this.#seen = undefined;
       await this.#role.whileNotReady(store);
       return soon;
     }
+    this.#role.isReady();
     return store.role === 'agent' ? atRest : this.#reconcile(store);
   }
 

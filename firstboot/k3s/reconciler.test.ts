@@ -16,7 +16,7 @@ let second: Served;
 let addresses: readonly string[];
 let said: string[];
 let asked: unknown[];
-let fit: (of: number) => boolean;
+let fits: (of: number) => boolean;
 
 beforeAll(async () => {
   first = await openServed();
@@ -30,7 +30,7 @@ afterAll(async () => {
 beforeEach(async () => {
   said = [];
   asked = [];
-  fit = () => true;
+  fits = () => true;
   vi.spyOn(console, 'log').mockImplementation((line: string) => void said.push(line));
   const api = await first.serving.api();
   await api.ask('DELETE', '/api/v1/namespaces/kube-system/configmaps/edgekiln-journal');
@@ -41,7 +41,7 @@ afterEach(() => vi.restoreAllMocks());
 const ask: Ask = async (of, kind, request) => {
   asked.push([kind, of, request]);
   const answers: Record<string, unknown> = {
-    fitness: { fit: fit(of), why: 'its disk takes 900 ms for a sync' },
+    fitness: { fit: fits(of), why: 'its disk takes 900 ms for a sync' },
     promote: { doing: 'fetches what it needs' },
   };
   return answers[kind] as never;
@@ -97,12 +97,12 @@ test('two of three servers: the third is asked whether it is fit, named in the j
 
 test('one that is not fit is not named, and why is said; it is asked again after half a minute', async () => {
   await nodes({ place: 1, server: true }, { place: 2, server: true }, { place: 3 });
-  fit = () => false;
+  fits = () => false;
   const one = reconciler();
   for (const now of [0, 15_000, 29_000]) await one.look(now);
   expect((await journal()).operation).toBeUndefined();
   expect(said).toEqual(['k3s: place 3 cannot become a server: its disk takes 900 ms for a sync']);
-  fit = () => true;
+  fits = () => true;
   await one.look(31_000);
   expect((await journal()).operation).toMatchObject({ candidates: [3] });
 });

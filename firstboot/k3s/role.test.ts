@@ -161,10 +161,30 @@ test.each([
   },
 );
 
-test('nobody answers: it waits', async () => {
+test('nobody answers a server: it touches nothing and calls for a person, until one answers or k3s works', async () => {
+  const server: Store = { ...agent, role: 'server' };
   vi.advanceTimersByTime(61_000);
-  await role.whileNotReady({ ...agent, role: 'server' });
+  await role.whileNotReady(server);
   expect(done.map((one) => (one as unknown[])[0])).toEqual(['ask', 'ask']);
+  expect(role.alarm).toBe(
+    'k3s does not work here, and no other server of the cluster answers: power the others on; nothing is reset',
+  );
+  answers.standing = () => ({ standing: 'server' });
+  vi.advanceTimersByTime(61_000);
+  await role.whileNotReady(server);
+  expect(role.alarm).toBeUndefined();
+  answers = {};
+  vi.advanceTimersByTime(61_000);
+  await role.whileNotReady(server);
+  expect(role.alarm).toBeDefined();
+  role.isReady();
+  expect(role.alarm).toBeUndefined();
+});
+
+test('nobody answers an agent: that is no alarm, its servers have their own', async () => {
+  vi.advanceTimersByTime(61_000);
+  await role.whileNotReady(agent);
+  expect([done.length, role.alarm]).toEqual([2, undefined]);
 });
 
 test('a promoted one that is no voter yet has six minutes, whatever it is told', async () => {

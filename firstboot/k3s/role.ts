@@ -34,6 +34,8 @@ export class RoleOfDevice {
   readonly #facts: RoleFacts;
   #admittedBy: Place | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
+  /** What only a person can do something about, in words; undefined where nothing is known of that kind. */
+  alarm: string | undefined;
 
   constructor(facts: RoleFacts) {
     this.#facts = facts;
@@ -107,6 +109,7 @@ export class RoleOfDevice {
   async #askStanding(store: Store, waited: number): Promise<void> {
     const { neighbourhood, paths, runner, ask } = this.#facts;
     const { cluster } = store.identity;
+    this.alarm = undefined;
     for (const other of neighbourhood.site().members) {
       if (other === undefined || !other.eligible || other.denied || other.place === neighbourhood.place)
         continue;
@@ -125,6 +128,15 @@ export class RoleOfDevice {
       await this.#admit(agent, other.place, { rejected: false, removed });
       return;
     }
+    // Without a majority of its servers a cluster stands still. Forcing one of them to go on alone is a person's matter.
+    if (store.role !== 'agent')
+      this.alarm =
+        'k3s does not work here, and no other server of the cluster answers: power the others on; nothing is reset';
+  }
+
+  /** k3s works again. */
+  isReady(): void {
+    this.alarm = undefined;
   }
 }
 
