@@ -13,8 +13,8 @@ export const images: Command = {
   help: `  edgekiln-node images import FILE
 
 FILE is what docker save makes, or an OCI layout as a tar file, plain or by gzip. It is checked first: whole, named, for
-this kind of machine, and room for it. A copy stays on data; k3s imports and pins it, so that nothing cleans it away.
-Only for root. Other devices have images of their own: import it on each that shall run them.
+this kind of machine, and room for it. A copy stays on data, and k3s imports it from there. Only for root.
+Other devices have images of their own: import it on each that shall run them.
 
 Options:
   --json       what was imported, as data (version 1)

@@ -65,6 +65,7 @@ export class Site0 {
       return;
     }
     if (!has && this.#conflict && !due) throw this.#taken();
+    if (!has) await this.#leaveOthers(interfaces, name);
     if (!has) await this.#prepare(parent, name);
     this.#askedAt = now;
     this.#conflict = await this.#isTaken(name);
@@ -79,6 +80,16 @@ export class Site0 {
     return new Error(
       `another device on this LAN has the address ${address}: two sites with the same network.siteSubnet, or a board in use twice; part them, or give one site another subnet`,
     );
+  }
+
+  /** The cable is in another interface now: an address on both would be looked for on the dead one. */
+  async #leaveOthers(interfaces: readonly LanInterface[], name: string): Promise<void> {
+    const { address, mode } = this.#settings;
+    if (mode === 'macvlan') return; // there the old one goes with the link
+    for (const other of interfaces) {
+      if (other.name === name || !other.addresses.some((one) => one.address === address)) continue;
+      await this.#run('ip', ['address', 'delete', `${address}/24`, 'dev', other.name]);
+    }
   }
 
   async #prepare(parent: string, name: string): Promise<void> {
@@ -138,7 +149,7 @@ export class Site0 {
   }
 }
 
-/** arping ends with 1 where somebody answered; what cannot be run at all says something else. */
+/** arping ends with 1 where somebody answered, and with 2 where it could not ask: no such interface, or one that is down. */
 function isAnswer(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return typeof cause === 'object' && cause !== null && 'exitCode' in cause && cause.exitCode === 1;
