@@ -1,6 +1,6 @@
 // Whether files are what a build made: digests, block maps, stamps, filesystems. Every problem is named.
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Failure, type Problem } from '../../formats/errors.ts';
 import { parseBlockMap } from '../pack/bmap.ts';
@@ -69,8 +69,7 @@ async function verifyDigest(file: string, threads: Threads): Promise<Verified> {
   if (expected === undefined) return nothing;
   const name = basename(file);
   if (!existsSync(file)) return bad({ what: `${name} is missing`, where: file, why: `${sumsFile} names it` });
-  const { size } = statSync(file);
-  const found = await threads.digest(file, [{ start: 0, end: size }], size);
+  const found = await threads.digest(file);
   if (found === expected) return { good: [`${name}: SHA-256 as listed`], problems: [] };
   return bad({
     what: `${name} is not what was built`,

@@ -10,12 +10,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { crc32 } from '../disk/crc32.ts';
 import { blockRanges, blockSize, parseBlockMap, renderBlockMap } from './bmap.ts';
 import { crcShift, joinCrc } from './crc.ts';
+import { inOrder } from './ordered.ts';
 import { Threads } from './threads.ts';
 import { directory, localHeader, type ZipEntry } from './zip.ts';
 
@@ -58,6 +60,44 @@ describe('block maps', () => {
     };
     expect(copy(sha256)).toBe(0);
     expect(copy('0'.repeat(64))).not.toBe(0);
+  });
+});
+
+describe('work in order', () => {
+  const { signal } = new AbortController();
+
+  it('comes back in order, and no more is under way than allowed', async () => {
+    let [running, most] = [0, 0];
+    const done: number[] = [];
+    for await (const item of inOrder([5, 1, 4, 2, 3, 0], { ahead: 3, signal }, async (item) => {
+      most = Math.max(most, ++running);
+      await setTimeout(item);
+      running--;
+      return item;
+    }))
+      done.push(item);
+    expect([done, most]).toEqual([[5, 1, 4, 2, 3, 0], 3]);
+  });
+
+  it('that fails ends only when what was started beside it has ended', async () => {
+    let ended = 0;
+    const work = async () => {
+      for await (const _ of inOrder([1, 2, 3], { ahead: 3, signal }, async (item) => {
+        if (item === 1) throw new Error('torn');
+        await setTimeout(10 * item);
+        ended++;
+      }));
+    };
+    await expect(work()).rejects.toThrow('torn');
+    expect(ended).toBe(2);
+  });
+
+  it('stops when it is told to', async () => {
+    const aborted = { ahead: 2, signal: AbortSignal.abort() };
+    const work = async () => {
+      for await (const _ of inOrder([1, 2, 3], aborted, async () => {}));
+    };
+    await expect(work()).rejects.toMatchObject({ kind: 'interrupted' });
   });
 });
 
@@ -163,8 +203,14 @@ describe('threads', () => {
     const holes = Buffer.alloc(200_000);
     bytes.copy(holes, 1000, 1000, 5000);
     writeFileSync(join(work, 'holes'), holes);
-    const whole = await threads.digest(join(work, 'holes'), [{ start: 0, end: 200_000 }], 200_000);
-    expect(await threads.digest(file, [{ start: 1000, end: 5000 }], 200_000)).toBe(whole);
+    const whole = await threads.digest(join(work, 'holes'));
+    const ranges = [
+      { start: 1000, end: 3000 },
+      { start: 3000, end: 5000 },
+    ];
+    const survey = await threads.survey({ file, size: 200_000, ranges, wanted: [false, true] });
+    const [, second] = await threads.runs(file, ranges);
+    expect(survey).toEqual({ sha256: whole, runs: [undefined, second] });
     await expect(threads.runs('/nowhere', [])).rejects.toMatchObject({
       kind: 'io',
       problems: [{ where: '/nowhere' }],

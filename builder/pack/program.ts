@@ -1,5 +1,5 @@
 // What the threads run. It is text, because it must start from the sources and from the one-file bundle alike; it is
-// plain JavaScript for CommonJS, needs nothing but Node, and knows two jobs.
+// plain JavaScript for CommonJS, needs nothing but Node, and knows a few jobs.
 
 export const program = `
 'use strict';
@@ -58,34 +58,49 @@ const jobs = {
       const beside = path + '.' + temporary;
       try { writeFileSync(beside, bytes); renameSync(beside, path); } finally { rmSync(beside, { force: true }); }
     }
-    return { crc: bytes.readUInt32LE(32), bytes: new Uint8Array(bytes.subarray(36)) };
+    return { crc: bytes.readUInt32LE(32), bytes: new Uint8Array(bytes.subarray(36)) }; // a copy of its own, to be given away
   },
-  digest({ file, ranges, size }) {
+  survey({ file, size, ranges, wanted }) {
     const descriptor = openSync(file, 'r');
-    const hash = createHash('sha256');
+    const whole = createHash('sha256');
     const buffer = Buffer.alloc(1 << 20);
     const zeros = Buffer.alloc(1 << 20);
     let reached = 0;
     const skip = (end) => {
       while (reached < end) {
         const length = Math.min(zeros.length, end - reached);
-        hash.update(zeros.subarray(0, length));
+        whole.update(zeros.subarray(0, length));
         reached += length;
       }
     };
     try {
-      for (const { start, end } of ranges) {
+      const runs = ranges.map(({ start, end }, index) => {
+        const own = wanted[index] ? createHash('sha256') : undefined;
         skip(start);
         while (reached < end) {
           const piece = buffer.subarray(0, Math.min(buffer.length, end - reached));
           fill(descriptor, piece, reached);
-          hash.update(piece);
+          whole.update(piece);
+          if (own !== undefined) own.update(piece);
           reached += piece.length;
         }
-      }
+        return own?.digest('hex');
+      });
       skip(size);
+      return { sha256: whole.digest('hex'), runs };
     } finally { closeSync(descriptor); }
-    return hash.digest('hex');
+  },
+  digest({ file }) {
+    const descriptor = openSync(file, 'r');
+    const hash = createHash('sha256');
+    const buffer = Buffer.alloc(1 << 20);
+    try {
+      for (;;) {
+        const read = readSync(descriptor, buffer, 0, buffer.length, null);
+        if (read === 0) return hash.digest('hex');
+        hash.update(buffer.subarray(0, read));
+      }
+    } finally { closeSync(descriptor); }
   },
   runs({ file, ranges }) {
     const descriptor = openSync(file, 'r');
@@ -106,7 +121,8 @@ const jobs = {
 
 parentPort.on('message', ({ kind, job }) => {
   try {
-    parentPort.postMessage({ value: jobs[kind](job) });
+    const value = jobs[kind](job);
+    parentPort.postMessage({ value }, kind === 'deflate' ? [value.bytes.buffer] : []);
   } catch (error) {
     parentPort.postMessage({ failed: { message: error.message, code: error.code } });
   }

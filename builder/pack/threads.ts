@@ -25,15 +25,27 @@ interface DeflateJob {
 
 interface Jobs {
   readonly deflate: { readonly job: DeflateJob & { readonly temporary: string }; readonly result: Deflated };
-  readonly digest: { readonly job: DigestJob; readonly result: string };
-  readonly runs: { readonly job: Omit<DigestJob, 'size'>; readonly result: string[] };
+  readonly survey: { readonly job: SurveyJob; readonly result: Surveyed };
+  readonly digest: { readonly job: { readonly file: string }; readonly result: string };
+  readonly runs: {
+    readonly job: { readonly file: string; readonly ranges: readonly Range[] };
+    readonly result: string[];
+  };
 }
 
-interface DigestJob {
+interface SurveyJob {
   readonly file: string;
+  readonly size: number;
   /** What carries data, ascending; the rest is taken as zeros and not read. */
   readonly ranges: readonly Range[];
-  readonly size: number;
+  /** Which ranges get a digest of their own. */
+  readonly wanted: readonly boolean[];
+}
+
+/** SHA-256 (hex) of a whole file, and of those of its ranges that were wanted. */
+interface Surveyed {
+  readonly sha256: string;
+  readonly runs: readonly (string | undefined)[];
 }
 
 interface Waiting {
@@ -59,9 +71,14 @@ export class Threads {
     return this.#do('deflate', { ...job, temporary: randomBytes(6).toString('hex') });
   }
 
-  /** SHA-256 (hex) of a whole file, of which only `ranges` are read. */
-  digest(file: string, ranges: readonly Range[], size: number): Promise<string> {
-    return this.#do('digest', { file, ranges, size });
+  /** Digests of a whole file and of its ranges, in one go. */
+  survey(job: SurveyJob): Promise<Surveyed> {
+    return this.#do('survey', job);
+  }
+
+  /** SHA-256 (hex) of a file, every byte read. */
+  digest(file: string): Promise<string> {
+    return this.#do('digest', { file });
   }
 
   /** SHA-256 (hex) of each range of a file. */

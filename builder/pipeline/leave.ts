@@ -42,7 +42,7 @@ export interface Leaving {
   readonly runner: Runner;
   /** Where files leave by. */
   readonly folder: string;
-  /** Where deflated pieces are kept from build to build. */
+  /** Where packed pieces are kept from build to build. */
   readonly chunks: string;
   readonly disk: Input;
   readonly epoch: number;
@@ -54,15 +54,11 @@ export async function pack({ plan, loaded, runner, folder, chunks, disk, epoch }
   const board = plan.board.name;
   const hostnames = plan.devices.map(({ hostname }) => hostname);
   const wanted = (output: Output) => outputs.includes(output);
-  const place = (output: Output) => new OutputFolder(folder, outputPart(board, output));
-  if (!(wanted('bmap') || wanted('zip') || wanted('zst'))) return;
-  const maps = await runner.run(
-    bmap,
-    { board, hostnames },
-    { disk },
-    wanted('bmap') ? place('bmap') : undefined,
-  );
-  if (wanted('zip')) {
+  const into = (output: Output) => new OutputFolder(folder, outputPart(board, output));
+  const kept = { path: chunks, digest: '' };
+  if (wanted('bmap') || wanted('zip')) {
+    const place = wanted('bmap') ? into('bmap') : undefined;
+    const maps = await runner.run(bmap, { board, hostnames }, { disk }, place);
     const options = {
       board,
       site: site.name,
@@ -73,12 +69,11 @@ export async function pack({ plan, loaded, runner, folder, chunks, disk, epoch }
       zlib: process.versions['zlib'] ?? 'unknown',
       epoch,
     };
-    const inputs = { disk, bmap: maps, chunks: { path: chunks, digest: '' } };
-    await runner.run(zip, options, inputs, place('zip'));
+    if (wanted('zip')) await runner.run(zip, options, { disk, bmap: maps, chunks: kept }, into('zip'));
   }
   if (wanted('zst')) {
     const options = { board, hostnames, level: levels.zst, zstd: await versionOf('zstd') };
-    await runner.run(zst, options, { disk, bmap: maps }, place('zst'));
+    await runner.run(zst, options, { disk, chunks: kept }, into('zst'));
   }
 }
 

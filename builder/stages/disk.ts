@@ -12,7 +12,8 @@ import { writeToFile } from '../disk/output.ts';
 import type { Volume } from '../disk/volume.ts';
 import { fileVolume, hashing, watched, zeros } from '../disk/volumes.ts';
 import { Keyring } from '../keys/keyring.ts';
-import { writeMapped } from '../pack/mapped.ts';
+import { type Digests, surveyImage, writeSurvey } from '../pack/survey.ts';
+import { Threads } from '../pack/threads.ts';
 import type { Stage } from '../pipeline/stage.ts';
 import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid } from '../site/identity.ts';
@@ -52,7 +53,7 @@ const noteSize = 4096;
 export const disk: Stage<DiskOptions, DiskInputs> = {
   name: 'disk',
   summary: 'writes the partitioned image of every device',
-  version: 3,
+  version: 4,
   schema,
   async run(options, inputs, workshop) {
     const slotTree = openSlot(inputs);
@@ -73,19 +74,38 @@ export const disk: Stage<DiskOptions, DiskInputs> = {
         done += bytes;
         workshop.progress(done, total);
       });
-    const [first = '', ...others] = files;
-    await writeToFile(telling(image), first);
+    await writeToFile(telling(image), files[0] ?? '');
     slotTree.close();
-    for (const file of others) await writeToFile(telling(fileVolume(first, image)), file);
-    const board = options.identity.at(-1) ?? '';
-    await writeMapped(workshop.result, board, { size: image.size, ranges: image.mapped });
     const content = {
       digest: slot.digest(),
       mapped: slot.volume.mapped.map(({ start, end }) => [start, end] as const),
     };
-    await stampAll(options, inputs.keys, files, esp.bootState, content);
+    const stamps = await stampsOf(options, inputs.keys, esp.bootState, content);
+    const threads = new Threads();
+    try {
+      const surveys: Promise<Digests>[] = [];
+      for (const [index, file] of files.entries()) {
+        if (index > 0) await writeToFile(telling(fileVolume(files[0] ?? '', image)), file);
+        writeInPlace(file, stampOffset, stamps[index] ?? new Uint8Array());
+        // Digested while the next one is written.
+        const [digests] = surveys;
+        const original = digests === undefined ? undefined : { digests, except: stampRegion };
+        const survey = surveyImage(file, image, threads, original);
+        survey.catch(() => {}); // it is awaited below; a failure before that must not end the process
+        surveys.push(survey);
+      }
+      const digests = await Promise.all(surveys);
+      const images = Object.fromEntries(
+        options.devices.map(({ hostname }, index) => [hostname, digests[index] ?? { sha256: '', runs: [] }]),
+      );
+      await writeSurvey(workshop.result, options.identity.at(-1) ?? '', { ...image, images });
+    } finally {
+      await threads.close();
+    }
   },
 };
+
+const stampRegion = { start: stampOffset, end: stampOffset + stampSize };
 
 /** The ESP, and where on the disk the two copies of the boot state are. */
 async function planEsp(
@@ -135,34 +155,23 @@ function planImage(options: DiskOptions, esp: Volume, slot: Volume): Volume {
   });
 }
 
-/** Writes each device's stamp into its image. */
-async function stampAll(
+/** The stamp of each device, in their order. */
+async function stampsOf(
   options: DiskOptions,
   keysFolder: string,
-  files: readonly string[],
   bootState: Stamp['disk']['bootState'],
   content: Stamp['slot'],
-): Promise<void> {
+): Promise<Uint8Array[]> {
   const keyring = new Keyring(basename(keysFolder), dirname(keysFolder));
-  const { key } = await keyring.siteKey();
-  const { slotA: a, slotB: b } = options.layout;
-  for (const [index, { name, hostname, place }] of options.devices.entries()) {
-    const deviceKey = await keyring.deviceKey(name);
-    const disk = { bootState, slots: { a, b } };
-    const { site, roster } = options;
-    const stamp = deviceStamp({
-      site,
-      device: name,
-      hostname,
-      place,
-      disk,
-      slot: content,
-      roster,
-      siteKey: key,
-      deviceKey,
-    });
-    writeInPlace(files[index] ?? '', stampOffset, stamp);
-  }
+  const { key: siteKey } = await keyring.siteKey();
+  const { layout, site, roster } = options;
+  const disk = { bootState, slots: { a: layout.slotA, b: layout.slotB } };
+  return Promise.all(
+    options.devices.map(async ({ name: device, hostname, place }) => {
+      const deviceKey = await keyring.deviceKey(device);
+      return deviceStamp({ site, device, hostname, place, disk, slot: content, roster, siteKey, deviceKey });
+    }),
+  );
 }
 
 function writeInPlace(file: string, at: number, bytes: Uint8Array): void {

@@ -2,7 +2,7 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readMapped } from '../pack/mapped.ts';
+import { digestsOf, readSurvey } from '../pack/survey.ts';
 import { Threads } from '../pack/threads.ts';
 import {
   type Manifest,
@@ -37,9 +37,10 @@ export const manifest: Stage<z.output<typeof schema>, Readonly<Record<string, st
       const digested = async (name: string, board: string) => {
         const file = join(folder, name);
         const { size } = await stat(file);
-        const whole = [{ start: 0, end: size }];
-        const ranges = name.endsWith('.img') ? (await readMapped(folder, board)).ranges : whole;
-        const sha256 = await threads.digest(file, ranges, size);
+        // An image was read for its digest when it was made.
+        const sha256 = name.endsWith('.img')
+          ? digestsOf(await readSurvey(folder, board), name.slice(0, -'.img'.length)).sha256
+          : await threads.digest(file);
         workshop.progress(++done, total);
         return { name, size, sha256 };
       };
@@ -59,8 +60,7 @@ export const manifest: Stage<z.output<typeof schema>, Readonly<Record<string, st
       for (const [name, text] of Object.entries(own)) {
         const file = join(workshop.result, name);
         await writeFile(file, text);
-        const size = Buffer.byteLength(text);
-        sums.push(line(await threads.digest(file, [{ start: 0, end: size }], size), name));
+        sums.push(line(await threads.digest(file), name));
       }
       await writeFile(join(workshop.result, sumsFile), sums.join(''));
     } finally {

@@ -1,13 +1,13 @@
 // The zip that balenaEtcher flashes: the image, and in `.meta/` what it is and which of its blocks carry data.
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Failure } from '../../formats/errors.ts';
 import { crc32 } from '../disk/crc32.ts';
 import type { Range } from '../disk/volume.ts';
 import { crcShift, joinCrc } from '../pack/crc.ts';
-import { type Mapped, readMapped } from '../pack/mapped.ts';
+import { JoinedFile, type Stretch } from '../pack/joined.ts';
+import { inOrder } from '../pack/ordered.ts';
+import { differing, readSurvey, type Survey, touching } from '../pack/survey.ts';
 import { type Deflated, Threads } from '../pack/threads.ts';
 import { directory, localHeader, type ZipEntry } from '../pack/zip.ts';
 import type { Stage } from '../pipeline/stage.ts';
@@ -41,22 +41,22 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
   version: 1,
   schema,
   async run(options, inputs, workshop) {
-    const mapped = await readMapped(inputs.disk, options.board);
+    const survey = await readSurvey(inputs.disk, options.board);
     const threads = new Threads();
-    const total = mapped.size * options.hostnames.length;
+    const total = survey.size * options.hostnames.length;
     let done = 0;
+    let first: Packed | undefined;
     try {
       for (const hostname of options.hostnames) {
-        const file = join(inputs.disk, `${hostname}.img`);
-        const pieces = deflated({ file, mapped, options, folder: inputs.chunks }, threads, workshop.signal);
+        const packed = pack(hostname, { survey, options, inputs, first, threads, signal: workshop.signal });
         const meta = {
           '.meta/manifest.json': etcherManifest(options, hostname),
           '.meta/image.bmap': await readFile(join(inputs.bmap, `${hostname}.img.bmap`)),
         };
-        await writeZip(pieces, {
+        const pieces = await writeZip(packed, {
           target: join(workshop.result, `${hostname}.img.zip`),
           name: `${hostname}.img`,
-          size: mapped.size,
+          size: survey.size,
           meta,
           epoch: options.epoch,
           wrote: (bytes) => {
@@ -64,6 +64,7 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
             workshop.progress(done, total);
           },
         });
+        first ??= { hostname, pieces };
       }
     } finally {
       await threads.close();
@@ -81,52 +82,55 @@ function etcherManifest({ site, edgekiln, medium }: ZipOptions, hostname: string
   return Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`, 'utf8');
 }
 
-interface Image {
-  readonly file: string;
-  readonly mapped: Mapped;
+/** Deflated bytes that are in a zip already. */
+interface Written extends Stretch {
+  readonly crc: number;
+}
+
+/** A piece of an image; `length` is that of the plain bytes. */
+type Piece = (Deflated | Written) & { readonly length: number };
+
+/** The first zip of a board. */
+interface Packed {
+  readonly hostname: string;
+  readonly pieces: readonly Written[];
+}
+
+interface PackWork {
+  readonly survey: Survey;
   readonly options: Pick<ZipOptions, 'level' | 'zlib'>;
-  readonly folder: string;
+  readonly inputs: { readonly disk: string; readonly chunks: string };
+  readonly first: Packed | undefined;
+  readonly threads: Threads;
+  readonly signal: AbortSignal;
 }
 
-/** An image's pieces in order, with their plain length. Some more than there are threads are under way at a time. */
-async function* deflated(
-  { file, mapped, options, folder }: Image,
-  threads: Threads,
-  signal: AbortSignal,
-): AsyncGenerator<Deflated & { readonly length: number }> {
-  const { size, ranges } = mapped;
-  const job = { level: options.level, folder: join(folder, `deflate-${options.level}-${options.zlib}`) };
+/** An image's pieces in order. What is as in the first image of the board is taken from its zip. */
+function pack(hostname: string, work: PackWork): AsyncGenerator<Piece> {
+  const { survey, options, inputs, first, threads, signal } = work;
+  const file = join(inputs.disk, `${hostname}.img`);
+  const job = {
+    level: options.level,
+    folder: join(inputs.chunks, `deflate-${options.level}-${options.zlib}`),
+  };
+  const holds = touching(survey.runs);
+  const differs = touching(first === undefined ? survey.runs : differing(survey, first.hostname, hostname));
   const zeros = new Map<number, Promise<Deflated>>();
-  const holds = covering(ranges);
-  const start = (at: number): { length: number; piece: Promise<Deflated> } => {
-    const length = Math.min(chunk, size - at);
-    if (holds(at, at + length)) return { length, piece: threads.deflate({ ...job, file, at, length }) };
-    const piece = zeros.get(length) ?? threads.deflate({ ...job, at, length });
-    zeros.set(length, piece);
-    return { length, piece };
+  const piece = async (range: Range): Promise<Piece> => {
+    const { start: at, end } = range;
+    const length = end - at;
+    const same = differs(range) ? undefined : first?.pieces[at / chunk];
+    if (same !== undefined) return { length, ...same };
+    if (holds(range)) return { length, ...(await threads.deflate({ ...job, file, at, length })) };
+    const made = zeros.get(length) ?? threads.deflate({ ...job, at, length });
+    zeros.set(length, made);
+    return { length, ...(await made) };
   };
-  const ahead: ReturnType<typeof start>[] = [];
-  for (let at = 0; at < size || ahead.length > 0; ) {
-    while (at < size && ahead.length < 4 * threads.count) {
-      const next = start(at);
-      next.piece.catch(() => {}); // it is awaited below; a failure before that must not end the process
-      ahead.push(next);
-      at += chunk;
-    }
-    const first = ahead.shift();
-    if (first === undefined) break;
-    if (signal.aborted) throw new Failure('interrupted', { what: 'interrupted' });
-    yield { length: first.length, ...(await first.piece) };
-  }
+  return inOrder(chunksOf(survey.size), { ahead: 4 * threads.count, signal }, piece);
 }
 
-/** Says whether any of the ranges touches one; to be asked in ascending order. */
-function covering(ranges: readonly Range[]): (start: number, end: number) => boolean {
-  let index = 0;
-  return (start, end) => {
-    while (index < ranges.length && (ranges[index]?.end ?? 0) <= start) index++;
-    return (ranges[index]?.start ?? Number.POSITIVE_INFINITY) < end;
-  };
+function* chunksOf(size: number): Generator<Range> {
+  for (let start = 0; start < size; start += chunk) yield { start, end: Math.min(size, start + chunk) };
 }
 
 interface ZipWork {
@@ -139,52 +143,43 @@ interface ZipWork {
   wrote(bytes: number): void;
 }
 
+/** Writes a zip, and gives where the pieces of its image are. */
 async function writeZip(
-  pieces: AsyncIterable<Deflated & { readonly length: number }>,
+  pieces: AsyncIterable<Piece>,
   { target, name, size, meta, epoch, wrote }: ZipWork,
-): Promise<void> {
-  const output = openSync(target, 'wx', 0o644);
-  let at = 0;
-  const write = (bytes: Uint8Array, from: number): void => {
-    for (let done = 0; done < bytes.length; )
-      done += writeSync(output, bytes, done, bytes.length - done, from + done);
-  };
-  const append = (bytes: Uint8Array): void => {
-    write(bytes, at);
-    at += bytes.length;
-  };
+): Promise<Written[]> {
+  const output = new JoinedFile(target);
+  const written: Written[] = [];
   try {
     const begun: ZipEntry = { name, size, compressedSize: 0, crc: 0, deflated: true, at: 0 };
     const room = localHeader(begun, epoch);
-    append(room);
+    output.append(room);
     let crc = 0;
     for await (const piece of pieces) {
-      append(piece.bytes);
+      const { at } = output;
+      if ('bytes' in piece) output.append(piece.bytes);
+      else output.appendFrom(piece);
+      written.push({ crc: piece.crc, file: target, at, size: output.at - at });
       crc = joinCrc(crc, piece.crc, shiftOf(piece.length));
       wrote(piece.length);
     }
-    append(lastBlock);
-    const image = { ...begun, crc, compressedSize: at - room.length };
-    write(localHeader(image, epoch), 0);
+    output.append(lastBlock);
+    const image = { ...begun, crc, compressedSize: output.at - room.length };
+    output.write(localHeader(image, epoch), 0);
     const entries = [image];
     for (const [path, bytes] of Object.entries(meta)) {
-      const entry = {
-        name: path,
-        size: bytes.length,
-        compressedSize: bytes.length,
-        crc: crc32(bytes),
-        deflated: false,
-        at,
-      };
+      const facts = { size: bytes.length, compressedSize: bytes.length, crc: crc32(bytes) };
+      const entry = { name: path, ...facts, deflated: false, at: output.at };
       entries.push(entry);
-      append(localHeader(entry, epoch));
-      append(bytes);
+      output.append(localHeader(entry, epoch));
+      output.append(bytes);
     }
-    append(directory(entries, at, epoch));
-    fsyncSync(output);
+    output.append(directory(entries, output.at, epoch));
+    output.sync();
   } finally {
-    closeSync(output);
+    output.close();
   }
+  return written;
 }
 
 const shifts = new Map<number, number>();

@@ -1,0 +1,148 @@
+// Zip and zst of two small images of one board, by the tools of others: from nothing, from what is kept, from torn pieces.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { surveyImage, writeSurvey } from '../pack/survey.ts';
+import { Threads } from '../pack/threads.ts';
+import type { Workshop } from '../pipeline/stage.ts';
+import { bmap } from './bmap.ts';
+import { zip } from './zip.ts';
+import { zst } from './zst.ts';
+
+const MiB = 1024 ** 2;
+const work = mkdtempSync(join(tmpdir(), 'edgekiln-packed-'));
+const disk = join(work, 'disk');
+const maps = join(work, 'maps');
+const hostnames = ['one', 'two'];
+const size = 52 * MiB;
+/** A table, a stamp by which the images differ, a slot over more than one frame, and a tail. */
+const mapped = [
+  { start: 0, end: 100_000 },
+  { start: 3 * MiB, end: 3 * MiB + 65_536 },
+  { start: 4 * MiB, end: 18 * MiB + 512 },
+  { start: size - 512, end: size },
+];
+
+/** Bytes that do not repeat soon and pack a little. */
+function bytes(length: number, seed: number): Buffer {
+  const block = Buffer.alloc(length);
+  for (let at = 0, state = seed; at + 4 <= length; at += 8) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    block.writeUInt32LE(state, at);
+  }
+  return block;
+}
+
+beforeAll(async () => {
+  for (const folder of [disk, maps]) mkdirSync(folder);
+  const threads = new Threads(2);
+  const images: Record<string, Awaited<ReturnType<typeof surveyImage>>> = {};
+  for (const [index, hostname] of hostnames.entries()) {
+    const file = join(disk, `${hostname}.img`);
+    const image = Buffer.alloc(size);
+    for (const [number, { start, end }] of mapped.entries())
+      bytes(end - start, number === 1 ? 100 + index : number + 1).copy(image, start);
+    writeFileSync(file, image);
+    const [first] = Object.values(images);
+    const except = mapped[1] ?? { start: 0, end: size };
+    const original = first === undefined ? undefined : { digests: Promise.resolve(first), except };
+    images[hostname] = await surveyImage(file, { size, mapped }, threads, original);
+  }
+  await threads.close();
+  await writeSurvey(disk, 'board', { size, mapped, images });
+  await bmap.run({ board: 'board', hostnames }, { disk }, workshop(maps));
+});
+afterAll(() => rmSync(work, { recursive: true }));
+
+function workshop(result: string): Workshop {
+  return { result, progress: () => {}, say: () => {}, signal: new AbortController().signal };
+}
+
+async function packed(name: string, chunks: string): Promise<string> {
+  const result = join(work, name);
+  mkdirSync(result);
+  const facts = { board: 'board', site: 'bakery', edgekiln: '0', medium: size, epoch: 1_700_000_000 };
+  await zip.run({ ...facts, hostnames, level: 6, zlib: '1' }, { disk, bmap: maps, chunks }, workshop(result));
+  await zst.run({ board: 'board', hostnames, level: 3, zstd: '1' }, { disk, chunks }, workshop(result));
+  return result;
+}
+
+const digestsIn = (folder: string): string[] =>
+  readdirSync(folder)
+    .sort()
+    .map(
+      (name) =>
+        `${name} ${createHash('sha256')
+          .update(readFileSync(join(folder, name)))
+          .digest('hex')}`,
+    );
+
+const keptFiles = (chunks: string): string[] =>
+  readdirSync(chunks, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(chunks, name))
+    .filter((path) => statSync(path).isFile());
+
+it('each image is read once for digests that others agree with', () => {
+  for (const hostname of hostnames) {
+    const image = join(disk, `${hostname}.img`);
+    const survey: { images: Record<string, { sha256: string }> } = JSON.parse(
+      readFileSync(join(disk, '.edgekiln-board.survey'), 'utf8'),
+    );
+    expect(execFileSync('sha256sum', [image], { encoding: 'utf8' }).slice(0, 64)).toBe(
+      survey.images[hostname]?.sha256,
+    );
+    const copy = join(work, 'copy');
+    execFileSync('bmaptool', ['copy', '--bmap', join(maps, `${hostname}.img.bmap`), image, copy], {
+      stdio: 'pipe',
+    });
+    execFileSync('cmp', [image, copy]);
+    rmSync(copy);
+  }
+});
+
+it('zip and zst hold the images, and their bytes do not tell what was kept from before', async () => {
+  const chunks = join(work, 'chunks');
+  const cold = await packed('cold', chunks);
+  for (const hostname of hostnames) {
+    const image = join(disk, `${hostname}.img`);
+    const same = 'cmp - "$2"';
+    execFileSync('unzip', ['-tq', join(cold, `${hostname}.img.zip`)], { stdio: 'pipe' });
+    for (const [unpack, file] of [
+      [`unzip -p "$1" ${hostname}.img`, `${hostname}.img.zip`],
+      ['zstd -dcq "$1"', `${hostname}.img.zst`],
+    ])
+      execFileSync('sh', ['-c', `${unpack} | ${same}`, 'sh', join(cold, file ?? ''), image]);
+  }
+  const before = new Map(keptFiles(chunks).map((path) => [path, statSync(path).ino]));
+  expect(digestsIn(await packed('warm', chunks))).toEqual(digestsIn(cold));
+  expect(keptFiles(chunks).map((path) => statSync(path).ino)).toEqual([...before.values()]);
+  // The table, two stamps, the slot, the tail, zeros.
+  expect([...before.keys()].filter((path) => path.includes('deflate-')).length).toBe(1 + 2 + 15 + 1 + 1);
+  expect([...before.keys()].filter((path) => path.includes('zstd-')).length).toBe(2 + 1 + 1 + 1);
+});
+
+it('pieces that were torn are made anew', async () => {
+  const chunks = join(work, 'chunks');
+  for (const [index, path] of keptFiles(chunks).entries()) {
+    if (index % 3 === 0) truncateSync(path, Math.floor(statSync(path).size / 2));
+    else if (index % 3 === 1)
+      writeFileSync(
+        path,
+        readFileSync(path).map((byte, at) => (at === 40 ? byte ^ 1 : byte)),
+      );
+    else truncateSync(path, 0);
+  }
+  expect(digestsIn(await packed('mended', chunks))).toEqual(digestsIn(join(work, 'cold')));
+});
