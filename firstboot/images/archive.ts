@@ -112,7 +112,7 @@ async function read(file: string, streams: readonly [Readable, Duplex?]): Promis
 async function readEntry(
   file: string,
   path: string,
-  entry: AsyncIterable<Buffer>,
+  entry: AsyncIterable<unknown>,
   contents: Contents,
 ): Promise<void> {
   const blob = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path)?.[1];
@@ -120,6 +120,7 @@ async function readEntry(
   const kept: Buffer[] = [];
   let length = 0;
   for await (const chunk of entry) {
+    if (!Buffer.isBuffer(chunk)) continue; // never: no encoding was set
     if (blob !== undefined) hash.update(chunk);
     length += chunk.length;
     if (length <= largestJson) kept.push(chunk);

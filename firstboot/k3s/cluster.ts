@@ -1,20 +1,13 @@
 // k3s on this device, as formation asks for it: one effect after the other, and between them a look at what runs.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AgentConfig } from '../../formats/agentconfig.ts';
 import type { Place } from '../../formats/roster.ts';
-import type {
-  ClusterEffect,
-  ClusterStatus,
-  Feed,
-  LocalCluster,
-  Neighbourhood,
-} from '../formation/cluster.ts';
+import type { ClusterEffect, ClusterStatus, LocalCluster } from '../formation/cluster.ts';
 import { inOneLine } from '../inoneline.ts';
-import type { Ask } from '../join/client.ts';
 import type { ClusterId } from '../protocol/terms.ts';
 import { type ClusterAnswers, clusterAnswers } from './answers.ts';
 import { foundInApi } from './census.ts';
+import type { DeviceFacts } from './facts.ts';
 import { unfitBoard } from './fitness.ts';
 import { inspect } from './inspection.ts';
 import { type K3sPaths, k3sPaths } from './paths.ts';
@@ -39,19 +32,8 @@ const again = 5000;
 /** How often a server looks for what a person put into the cluster, until it found something. */
 const dataEvery = 60_000;
 
-export interface K3sFacts {
-  /** `/` on a device. */
-  readonly root: string;
-  readonly config: AgentConfig;
-  readonly neighbourhood: Neighbourhood;
-  readonly ask: Ask;
-  readonly feed: Feed;
-  /** Takes the time of a server of the cluster, where this device's clock is behind. */
-  readonly takeTime: (from: Place) => Promise<void>;
-}
-
 export class K3sCluster implements LocalCluster {
-  readonly #facts: K3sFacts;
+  readonly #facts: DeviceFacts;
   readonly #paths: K3sPaths;
   readonly #units: Units;
   readonly #serving: Serving;
@@ -68,7 +50,7 @@ export class K3sCluster implements LocalCluster {
   #stopped = false;
   #running: Promise<void> | undefined;
 
-  constructor(facts: K3sFacts) {
+  constructor(facts: DeviceFacts) {
     this.#facts = facts;
     const paths = k3sPaths(facts.root);
     this.#paths = paths;
@@ -127,6 +109,7 @@ export class K3sCluster implements LocalCluster {
     await this.#running;
     this.#units.leave();
     this.#serving.forget();
+    this.#runner.forget();
   }
 
   async #run(): Promise<void> {

@@ -1,10 +1,9 @@
 // k3s as it runs on this device: started in the role the disk holds, stopped, and whether it works.
 import { existsSync } from 'node:fs';
-import type { AgentConfig } from '../../formats/agentconfig.ts';
-import type { Neighbourhood } from '../formation/cluster.ts';
 import type { Identity } from '../protocol/terms.ts';
 import { Api } from './api.ts';
 import { endContainers } from './containers.ts';
+import type { DeviceFacts } from './facts.ts';
 import type { K3sPaths } from './paths.ts';
 import { interfaceOf, isCgroupV1, markWhole, prepare, writeConfig } from './prepare.ts';
 import { nodeOf, type Serving } from './serving.ts';
@@ -12,16 +11,16 @@ import type { Node } from './settings.ts';
 import { nodePassword, readStore, type Store, writeStore } from './store.ts';
 import type { K3sRole, Units } from './units.ts';
 
-export interface RunnerFacts {
+export interface RunnerFacts extends Pick<DeviceFacts, 'config' | 'neighbourhood'> {
   readonly paths: K3sPaths;
-  readonly config: AgentConfig;
-  readonly neighbourhood: Neighbourhood;
   readonly units: Units;
   readonly serving: Serving;
 }
 
 export class Runner {
   readonly #facts: RunnerFacts;
+  /** The API as this node's kubelet may ask it, on an agent. */
+  #kubelet: Api | undefined;
   /** It should run. */
   wanted = false;
   /** It worked when it was looked at last. */
@@ -60,6 +59,7 @@ export class Runner {
       await prepare(paths, config, node, nodePassword(neighbourhood.deviceKey), store, init);
     }
     serving.forget();
+    this.forget();
     this.ready = false;
     this.since = performance.now();
     this.doing = `starts k3s as ${role}`;
@@ -98,12 +98,20 @@ export class Runner {
   async #works({ role }: Store): Promise<boolean> {
     const { paths, neighbourhood, serving } = this.#facts;
     if (role !== 'agent') return serving.ready(neighbourhood.siteAddressOf(neighbourhood.place));
-    const api = await Api.open(paths.kubeletConfig);
+    this.#kubelet ??= await Api.open(paths.kubeletConfig);
     try {
-      return nodeOf(await api.object('GET', `/api/v1/nodes/${this.#node().name}`)).ready;
-    } finally {
-      api.close();
+      return nodeOf(await this.#kubelet.object('GET', `/api/v1/nodes/${this.#node().name}`)).ready;
+    } catch (error) {
+      // Its certificate may be another one now.
+      this.forget();
+      throw error;
     }
+  }
+
+  /** Leaves the connections to the API. */
+  forget(): void {
+    this.#kubelet?.close();
+    this.#kubelet = undefined;
   }
 
   async #keepReady(store: Store): Promise<void> {
