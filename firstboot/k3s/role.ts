@@ -1,9 +1,8 @@
 // How this device comes into a cluster, and changes its role there: joins, is promoted, finds that it was removed.
 import type { Place } from '../../formats/roster.ts';
-import type { Feed, Neighbourhood } from '../formation/cluster.ts';
-import type { Ask } from '../join/client.ts';
 import { Refused } from '../join/words.ts';
 import type { Identity } from '../protocol/terms.ts';
+import type { DeviceFacts } from './facts.ts';
 import type { K3sPaths } from './paths.ts';
 import type { Runner } from './runner.ts';
 import { nodeCertificates, readStore, type Store, setAside, writeSecret, writeStore } from './store.ts';
@@ -18,16 +17,11 @@ const doubtAfter = 60_000;
 /** A promoted server that is no voter by then goes back: etcd evicts a learner after five minutes. */
 const promotionLasts = 360_000;
 
-export interface RoleFacts {
+export interface RoleFacts extends Pick<DeviceFacts, 'neighbourhood' | 'ask' | 'feed' | 'takeTime'> {
   readonly paths: K3sPaths;
-  readonly neighbourhood: Neighbourhood;
-  readonly ask: Ask;
-  readonly feed: Feed;
   readonly runner: Pick<Runner, 'start' | 'stop' | 'launch' | 'since' | 'doing'>;
   /** Why this device cannot become a server now; undefined when it can. */
   readonly unfit: () => Promise<string | undefined>;
-  /** Takes the time of a server, if this device's clock is behind: certificates made by it would not be valid yet. */
-  readonly takeTime: (from: Place) => Promise<void>;
 }
 
 export class RoleOfDevice {
