@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it, type TestContext, vi } from 'vitest';
 
-import { type Lab, openLab } from '../../lab/keeper/lab.ts';
+import { openLab } from '../../lab/keeper/lab.ts';
 import type { Place } from '../../lab/keeper/plan.ts';
 import type { Machine } from '../../lab/qemu/machine.ts';
 import { type DamagedDisk, damagedDisk, wrote } from './damage.ts';
@@ -14,10 +14,10 @@ import { healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from '.
 const GiB = 1024 ** 3;
 /** The host may be busy: a machine alone on it takes 15 s. */
 const patience = 240_000;
-vi.setConfig({ testTimeout: 900_000 });
+// Cases wait more than they work: two machines at a time.
+vi.setConfig({ testTimeout: 900_000, maxConcurrency: 2 });
 
 let site: TestSite;
-let lab: Lab;
 /** A disk of 4 GiB after one good boot and a clean shutdown. Every case starts from a copy of it. */
 let lived: string;
 let flash: string;
@@ -44,8 +44,16 @@ function damaged(name: string, damage: (disk: DamagedDisk, flash: string) => voi
   return disk;
 }
 
-function start(name: string, image: string, more: Partial<Place> = {}): Promise<Machine> {
-  return lab.add({ name, board: 'qemu-x86_64', image, disk: 4 * GiB, ...more });
+/** A machine on a LAN of its own: another with the same stamp would be a clone. */
+async function start(
+  { onTestFinished }: TestContext,
+  name: string,
+  image: string,
+  more: Partial<Place> = {},
+): Promise<Machine> {
+  const lab = await openLab({ site: 'data', directory: join(site.folder, 'lab') });
+  onTestFinished(() => lab.stop());
+  return lab.add({ name, board: 'qemu-x86_64', image, cpus: 1, disk: 4 * GiB, ...more });
 }
 
 const overlayOf = (name: string) => join(site.folder, 'lab', name, 'disk.qcow2');
@@ -58,22 +66,14 @@ async function finish(machine: Machine): Promise<void> {
   await machine.stop();
 }
 
-beforeAll(async () => {
+beforeAll(() => {
   site = makeSite('data');
   site.edgekiln('build', site.profile);
-  lab = await openLab({ site: 'data', directory: join(site.folder, 'lab') });
 });
-// A case that failed leaves its machine: one at a time is enough for the host.
-afterEach(async () => {
-  for (const machine of lab.hosts.values()) await machine.stop();
-});
-afterAll(async () => {
-  await lab.stop();
-  rmSync(site.folder, { recursive: true });
-});
+afterAll(() => rmSync(site.folder, { recursive: true }));
 
-it('fresh: made over the whole disk', async () => {
-  const machine = await start('first', site.image('data-one'));
+it('fresh: made over the whole disk', async (context) => {
+  const machine = await start(context, 'first', site.image('data-one'));
   await machine.console.waitFor(/edgekiln: making data on vda4/, patience);
   await machine.console.waitFor(healthy, patience);
   const shell = await logIn(machine);
@@ -106,14 +106,15 @@ it('fresh: made over the whole disk', async () => {
 
 const held = new Set(['missing', 'full', 'corrupt', 'readonly', 'foreign']);
 
-describe.each(cases)('data: $name', ({ name, damage, place, state, detail, says, same, untouched, more }) => {
-  it(`ends ${state}`, async () => {
+it.concurrent.for(cases)(
+  '$name: data is $state',
+  async ({ name, damage, place, state, detail, says, same, untouched, more }, context) => {
     const short = `case-${cases.findIndex((one) => one.name === name)}`;
     const disk = damaged(short, damage);
     // A damaged table does not say any more where they were.
     const whole = damagedDisk(lived);
     const never = untouched ? [whole.extent(2), whole.extent(4)] : [whole.extent(2)];
-    const machine = await start(short, disk.file, place);
+    const machine = await start(context, short, disk.file, place);
     await machine.console.waitFor(says, patience);
     await machine.console.waitFor(healthy, patience);
     const waits = /waits for a person to see to its data partition/;
@@ -125,7 +126,7 @@ describe.each(cases)('data: $name', ({ name, damage, place, state, detail, says,
     expect(status).toMatchObject({
       healthy: true,
       name: 'data-one',
-      phase: held.has(state) ? 'held' : 'waiting',
+      phase: held.has(state) ? 'held' : expect.stringMatching(/waiting|idle/),
       data: { state, detail, usable: !held.has(state) },
     });
     if (held.has(state))
@@ -143,12 +144,12 @@ describe.each(cases)('data: $name', ({ name, damage, place, state, detail, says,
     await finish(machine);
     for (const extent of never) expect(wrote(overlayOf(short), extent)).toBe(false);
     rmSync(disk.file);
-  });
-});
+  },
+);
 
-it('two disks of the same flash: it stops and names both', async () => {
+it.concurrent('two disks of the same flash: it stops and names both', async (context) => {
   const twin = `driver=raw,node-name=twin,read-only=on,file.driver=file,file.filename=${site.image('data-one')}`;
-  const machine = await start('twins', lived, {
+  const machine = await start(context, 'twins', lived, {
     extra: ['-blockdev', twin, '-device', 'virtio-blk-pci,drive=twin'],
   });
   // Said again after 30 seconds: it stays where it is.
@@ -159,12 +160,12 @@ it('two disks of the same flash: it stops and names both', async () => {
     expect(wrote(overlayOf('twins'), damagedDisk(lived).extent(part))).toBe(false);
 });
 
-it('a slot that cannot be mounted: it says so and starts again', async () => {
+it.concurrent('a slot that cannot be mounted: it says so and starts again', async (context) => {
   const disk = damaged('unmountable', (one) => {
     // More blocks than the partition has: the bootloader still reads its kernel, the kernel does not mount it.
     one.write(one.extent(2).start + 1024 + 4, Buffer.from([0, 0, 0, 0x40]));
   });
-  const machine = await start('unmountable', disk.file);
+  const machine = await start(context, 'unmountable', disk.file);
   for (const _ of [1, 2]) {
     await machine.console.waitFor(/edgekiln: slot a cannot be mounted/, patience);
     await machine.console.waitFor(/edgekiln: starting again in 10 seconds/, patience);

@@ -1,4 +1,4 @@
-// What a device must still have after any power cut: files that were synced, and its own machine id.
+// What a device must still have after any power cut: data in use, files that were synced, its own machine id.
 import type { Shell } from './site.ts';
 
 /** Files of one device, and what became of them. */
@@ -20,6 +20,8 @@ export class Kept {
 
   /** Compares every byte of every file with what was written. */
   async look(shell: Shell, patience: number): Promise<void> {
+    const record = await shell.run('cat /run/edgekiln/boot.json', patience);
+    if (!/"state":"(mounted|created|repaired)"/.test(record)) this.lost.push(`data: ${record}`);
     // The agent keeps it on data, synced before it can be seen there.
     const id = await shell.run('cat /run/edgekiln/data/persist/etc/machine-id 2>/dev/null || true', patience);
     if (this.#machineId !== undefined && id !== this.#machineId) this.lost.push(`the machine id is '${id}'`);

@@ -46,7 +46,7 @@ const fresh: readonly Instant[] = [
   { name: 'making data', behind: making, at: { write: 'anything', most: 40 } },
   { name: 'making data again', behind: making, at: { within: 4 } },
   { name: 'first boot', behind: making, at: { within: 20 } },
-  { name: 'counting an attempt', behind: 'power', at: { write: 'boot state', most: 1 } },
+  { name: 'counting an attempt', behind: 'power', at: { write: 'boot state', most: 2 } },
   { name: 'a boot', behind: chosen, at: { within: 20 } },
   { name: 'the first minute', behind: 'shell', at: { within: 3 } },
   { name: 'filling slot B', behind: 'up', at: { write: 'slot b', most: 8 } },
@@ -56,7 +56,7 @@ const fresh: readonly Instant[] = [
 
 /** An update, tried and confirmed; the first time on a device as flashed. */
 const updated: readonly Instant[] = [
-  { name: 'counting a trial', behind: 'power', at: { write: 'boot state', most: 1 }, trial: true },
+  { name: 'counting a trial', behind: 'power', at: { write: 'boot state', most: 2 }, trial: true },
   { name: 'trial boot', behind: chosen, at: { within: 20 }, trial: true },
   { name: 'confirming', behind: 'up', at: { write: 'boot state', most: 1 }, trial: true },
   { name: 'confirmed', behind: 'confirmed', at: { within: 0 }, trial: true },
@@ -163,7 +163,9 @@ export async function cutAt(device: Device, instant: Instant): Promise<Hit> {
   if (state === undefined) wrong.push('both copies of the boot state are lost');
   if (state?.b === 'good' && digestOfB(content, stamp) !== stamp.slot.digest)
     wrong.push('slot B is said to be good, and is not what slot A was');
-  if (phase === 'confirmed' && state?.b !== 'good') wrong.push('a confirmed slot is not good any more');
+  const wasGood = phase === 'confirmed' || (begun?.b === 'good' && !trial);
+  if (wasGood && state !== undefined && state.b !== 'good')
+    wrong.push('slot B was good, and is not any more');
   return { phase, state, writes: lost, wrong };
 }
 

@@ -50,7 +50,6 @@ export async function cutPower(options: {
   say(line: string): void;
 }): Promise<PowerReport> {
   const site = makeSite('power');
-  const lab = await openLab({ site: 'power', directory: join(site.folder, 'lab'), seed: options.seed });
   const report = { cuts: 0, bricks: 0, lost: 0, checked: 0, complaints: [] as string[] };
   const phases: Partial<Record<Hit['phase'], number>> = {};
   const writes = { lost: 0, kept: 0, torn: 0 };
@@ -62,8 +61,10 @@ export async function cutPower(options: {
     };
     const live = async (index: number, life: readonly Instant[]): Promise<void> => {
       const name = `n${index + 1}`;
-      // Each device has a chance of its own, whatever the others do meanwhile.
-      const random = seeded(options.seed * 10_000 + index);
+      // Each device has a chance of its own, whatever the others do meanwhile, and a LAN: all carry the same stamp.
+      const seed = options.seed * 10_000 + index;
+      const random = seeded(seed);
+      const lab = await openLab({ site: 'power', directory: join(site.folder, 'lab'), seed });
       const place = { name, board: 'qemu-x86_64', image, cpus: 1, survival: random() } as const;
       const machine = await lab.add(place);
       await machine.powerCut();
@@ -88,7 +89,7 @@ export async function cutPower(options: {
         report.bricks += 1;
         complain(name, error instanceof Error ? error.message : String(error));
       }
-      await machine.stop();
+      await lab.stop();
       report.lost += device.kept.lost.length;
       report.checked += device.kept.checked;
       for (const what of device.kept.lost) complain(name, what);
@@ -99,7 +100,6 @@ export async function cutPower(options: {
     };
     await Promise.all(Array.from({ length: together }, worker));
   } finally {
-    await lab.stop();
     rmSync(site.folder, { recursive: true });
   }
   return { seed: options.seed, ...report, phases, writes };

@@ -28,7 +28,7 @@ import {
   writeCopies,
   writeState,
 } from './medium.ts';
-import { healthy, logIn, makeSite, type Shell, type TestSite } from './site.ts';
+import { healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
 
 /** The host may have other work: emulated machines take several times longer then. */
 const slow = 240_000;
@@ -177,6 +177,20 @@ describe('GRUB with a boot state', () => {
     await machine.powerCut();
   });
 
+  it('both slots bad: the one that comes up is good from then on', async () => {
+    const content = contentOf(machine);
+    writeState(content, stamp, state(3, 'b', 'bad', 'bad', 2));
+    await machine.powerOn();
+    expect(await said(triesBThenA.length)).toEqual(triesBThenA);
+    await machine.console.waitFor(healthy, slow);
+    await expect
+      .poll(() => readState(content, stamp), { timeout: 60_000, interval: 500 })
+      .toEqual(state(4, 'a', 'good', 'bad', 9));
+    const shell = await logIn(machine);
+    expect(await statusOf(shell)).toMatchObject({ slot: { current: 'a', a: 'good', b: 'bad', left: 9 } });
+    await machine.powerCut();
+  }, 600_000);
+
   it('counts a trial down over resets, and goes back for good', async () => {
     const content = contentOf(machine);
     copySlot(content, stamp);
@@ -275,6 +289,9 @@ describe('slot B on a device', () => {
     await machine.console.waitFor(healthy, slow);
     shell = await logIn(machine);
     await until(far + 8 * MiB);
+    const filler = "$(grep -lz '^fill$' /proc/[0-9]*/cmdline | head -n 1 | cut -d / -f 3)";
+    const priorities = `p=${filler}; ionice -p $p; cut -d ' ' -f 19 /proc/$p/stat`;
+    expect(await shell.run(priorities, slow)).toMatch(/^idle\s+19$/);
     await machine.powerCut();
     const content = contentOf(machine);
     expect(readState(content, stamp)).toMatchObject({ primary: 'a', a: 'good', b: 'bad' });
