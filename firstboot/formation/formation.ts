@@ -248,6 +248,8 @@ export class Formation implements Neighbourhood {
           if (dossier !== undefined) this.feed({ kind: 'dossier', from: effect.from, dossier });
         });
         return;
+      case 'fetchTable':
+        return; // only in claimed sites, which this agent does not take part in yet
       default:
         this.#cluster?.carryOut(effect);
     }

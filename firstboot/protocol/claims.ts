@@ -1,24 +1,27 @@
-// Claimed enrolment: every board carries the same image, makes a key, and gets a place from the founder's table.
+// Claimed enrolment, the table: every board carries the same image, makes a key, and gets a place from the table of the
+// board that opened enrolment. How tables are opened, offered and left: enrolment.ts.
 //
-// The promise is weaker than with stamped boards: at most one table a generation can lead to a decision, as long as at
-// most as many boards are on the LAN as the roster has places. A board accepts one table a generation, and a founder
-// proposes only when more than half of all places have accepted its table: two tables cannot both have that many
-// boards. With more boards than places they can, and claims.test.ts shows it.
+// The promise is weaker than with stamped boards: at most one table can lead to a decision, as long as at most as many
+// boards (keys) come to the site as it has places. A board is bound to one table, and nobody proposes before boards at
+// more than half of all places are known to be bound to it: two tables cannot both have that many. With more boards than
+// places they can, and tests show it.
 import type { Place } from '../../formats/roster.ts';
 import type { Signatures } from './signatures.ts';
-import type { PublicKey, Signature } from './terms.ts';
+import type { Member, Site } from './site.ts';
+import type { PublicKey, ShortHash, Signature } from './terms.ts';
 
 export interface Entry {
   readonly place: Place;
   readonly key: PublicKey;
+  /** Keys that had the place before a person replaced them; they are heard no more. */
+  readonly former: readonly PublicKey[];
 }
 
-/** What a founder hands out. Only it adds; nothing is ever taken back or handed out twice. */
+/** Who has which place. Named by who opened it; only that board adds to it, nothing is handed out twice. */
 export interface Table {
   readonly site: string;
-  readonly generation: number;
   readonly founder: PublicKey;
-  /** Grows with every entry, and with closing. */
+  /** Grows with every change. */
   readonly serial: number;
   readonly entries: readonly Entry[];
   /** No place is handed out any more: all are taken, or a person closed enrolment. */
@@ -30,34 +33,52 @@ export interface SignedTable {
   readonly signature: Signature;
 }
 
-/** What a board keeps on disk of its claim. */
+/** What a board keeps of its claim. */
 export interface Claim {
-  readonly key: PublicKey;
-  /** The newest table of the one founder it accepted in this generation. */
-  readonly table: Table | undefined;
+  /** The newest table it is bound to. */
+  readonly held: SignedTable | undefined;
+  /** That table will never decide: its founder gave it up, or another one was decided. The board leaves it. */
+  readonly over: boolean;
+  /** It opened a table once and gave it up: it opens no other, because a table is named by its founder. */
+  readonly withdrew: boolean;
 }
 
-function tableStatement({ site, generation, founder, serial, entries, closed }: Table): string {
-  const list = entries.map(({ place, key }) => `${place}=${key}`).join(',');
-  return `table|edgekiln|${site}|${generation}|${founder}|${serial}|${closed}|${list}`;
+export const noClaim: Claim = { held: undefined, over: false, withdrew: false };
+
+function statementOf({ site, founder, serial, entries, closed }: Table): string {
+  const list = entries.map(({ place, key, former }) => `${place}=${[key, ...former].join('<')}`).join(',');
+  return `table|edgekiln|${site}|${founder}|${serial}|${closed ? 'closed' : 'open'}|${list}`;
 }
 
 export function signTable(signatures: Signatures, table: Table): SignedTable {
-  return { table, signature: signatures.sign(tableStatement(table)) };
+  return { table, signature: signatures.sign(statementOf(table)) };
 }
 
-/** A founder's first table: itself at the first place that may found. */
-export function newTable(site: string, generation: number, founder: PublicKey, own: Place): Table {
-  return { site, generation, founder, serial: 1, entries: [{ place: own, key: founder }], closed: false };
+/** A first table: its founder at the first place that may found. */
+export function newTable(site: Site, founder: PublicKey, own: Place): Table {
+  const entries = [{ place: own, key: founder, former: [] }];
+  return { site: site.name, founder, serial: 1, entries, closed: sizeOf(site) === 1 };
+}
+
+/** Places of the site. */
+export function sizeOf({ members }: Site): number {
+  return members.reduce((sum, member) => sum + (member === undefined ? 0 : 1), 0);
+}
+
+export function entryOf(table: Table, key: PublicKey): Entry | undefined {
+  return table.entries.find((entry) => entry.key === key);
 }
 
 /** The table with a place for this board, in order of arrival; the same table where it has one, or none is to be had. */
-export function handOut(table: Table, key: PublicKey, places: readonly Place[]): Table {
-  if (table.closed || table.entries.some((entry) => entry.key === key)) return table;
-  const place = places.find((candidate) => !table.entries.some((entry) => entry.place === candidate));
-  if (place === undefined) return { ...table, closed: true, serial: table.serial + 1 };
-  const entries = [...table.entries, { place, key }];
-  return { ...table, entries, serial: table.serial + 1, closed: entries.length === places.length };
+export function handOut(table: Table, key: PublicKey, site: Site): Table {
+  const known = table.entries.some((entry) => entry.key === key || entry.former.includes(key));
+  if (table.closed || known) return table;
+  const free = site.members.find(
+    (member) => member !== undefined && !table.entries.some((entry) => entry.place === member.place),
+  );
+  if (free === undefined) return table;
+  const entries = [...table.entries, { place: free.place, key, former: [] }];
+  return { ...table, entries, serial: table.serial + 1, closed: entries.length >= sizeOf(site) };
 }
 
 /** A person closes enrolment: the image's secret is worth nothing from here on. */
@@ -65,42 +86,68 @@ export function closeEnrolment(table: Table): Table {
   return table.closed ? table : { ...table, closed: true, serial: table.serial + 1 };
 }
 
+/** A person gives a place to another board, also in a closed table; the same table where that makes no sense. */
+export function replaceBoard(table: Table, place: Place, key: PublicKey): Table {
+  const known = table.entries.some((entry) => entry.key === key || entry.former.includes(key));
+  if (known || !table.entries.some((entry) => entry.place === place)) return table;
+  const entries = table.entries.map((entry) =>
+    entry.place === place ? { place, key, former: [...entry.former, entry.key] } : entry,
+  );
+  return { ...table, entries, serial: table.serial + 1 };
+}
+
 export type Refusal =
   | 'not signed by its founder'
+  | 'not for this site'
   | 'not for this board'
-  | 'another table this generation'
+  | 'another table'
   | 'older'
   | 'contradicts';
 
 /**
- * A board takes a table: the first of a generation that names it, and later ones of the same founder that only add.
- * On disk before the board speaks under its place.
+ * A board takes a table: one that names it, if it is bound to none; later ones of the same founder that only add to
+ * what it knows. On disk before the board speaks under its place.
  */
-export function acceptTable(claim: Claim, offer: SignedTable, signatures: Signatures): Claim | Refusal {
-  const { table, signature } = offer;
-  if (!signatures.verify(table.founder, tableStatement(table), signature)) return 'not signed by its founder';
-  if (!table.entries.some((entry) => entry.key === claim.key)) return 'not for this board';
-  const held = claim.table;
-  if (held === undefined || table.generation > held.generation) return { ...claim, table };
-  if (table.generation < held.generation || table.founder !== held.founder)
-    return 'another table this generation';
+export function acceptTable(
+  held: Table | undefined,
+  { table, signature }: SignedTable,
+  key: PublicKey,
+  site: Site,
+  signatures: Signatures,
+): Table | Refusal {
+  if (!signatures.verify(table.founder, statementOf(table), signature)) return 'not signed by its founder';
+  if (table.site !== site.name || !table.entries.every(({ place }) => site.members[place] !== undefined))
+    return 'not for this site';
+  if (held === undefined) return entryOf(table, key) === undefined ? 'not for this board' : table;
+  if (table.founder !== held.founder) return 'another table';
   if (table.serial <= held.serial) return 'older';
   const kept = held.entries.every((entry) =>
-    table.entries.some((e) => e.place === entry.place && e.key === entry.key),
+    table.entries.some((e) => e.place === entry.place && [e.key, ...e.former].includes(entry.key)),
   );
-  return kept ? { ...claim, table } : 'contradicts';
+  return kept ? table : 'contradicts';
 }
 
-/** Whether the founder may propose its cluster: boards at more than half of all places accepted its table. */
-export function mayPropose(table: Table, accepted: ReadonlySet<PublicKey>, places: number): boolean {
-  const bound = table.entries.filter((entry) => accepted.has(entry.key));
-  return bound.length > places / 2;
+/** The site as a table fills it; without one no place has a key. Votes under different tables never count together. */
+export function seated(site: Site, table: Table | undefined): Site {
+  const keys = new Map(table?.entries.map(({ place, key }) => [place, key]));
+  const members = site.members.map((member): Member | undefined => {
+    if (member === undefined) return undefined;
+    const key = keys.get(member.place);
+    return { ...member, key, denied: key !== undefined && site.deniedKeys.includes(key) };
+  });
+  const electorsHash = table === undefined ? site.rosterElectors : (table.founder.slice(0, 16) as ShortHash);
+  return { ...site, members, electorsHash };
 }
 
-/** Among boards without places the one with the lower hardware class, then the lower key, founds. */
+/** Whether a table with this many entries could ever lead to a decision. */
+export function canDecide(bound: number, site: Site): boolean {
+  return bound > sizeOf(site) / 2;
+}
+
+/** Among boards without places the one with the lower hardware class, then the lower key, opens enrolment. */
 export function outranksUnplaced(
-  a: { class: number; key: PublicKey },
-  b: { class: number; key: PublicKey },
+  a: { readonly class: number; readonly key: PublicKey },
+  b: { readonly class: number; readonly key: PublicKey },
 ): boolean {
   return a.class < b.class || (a.class === b.class && a.key < b.key);
 }

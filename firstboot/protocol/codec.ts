@@ -22,6 +22,8 @@ export const kinds = [
   'recover',
   'recovered',
   'loss',
+  'claim',
+  'offer',
 ] as const;
 
 /** A site's name, and the 8 bytes that stand for it on the wire. */
@@ -64,8 +66,8 @@ export function decode(bytes: Buffer, site: SiteTag): Message | Dropped {
   const body = readBody(name, reader);
   if (body === undefined || electors === undefined || boot === undefined || sequence === undefined)
     return 'malformed';
-  if (from === undefined || from < 1 || from > largestPlace || to === undefined || to > largestPlace)
-    return 'malformed';
+  if (from === undefined || from > largestPlace || to === undefined || to > largestPlace) return 'malformed';
+  if (from < 1 && name !== 'claim') return 'malformed';
   if (incarnation === undefined || generation < 1) return 'malformed';
   const head = { from: from as Place, to: to as Place | 0, site: site.name, electors, boot, sequence };
   return { ...head, incarnation, generation, body };
@@ -108,8 +110,9 @@ function bodyOf(kind: Body['kind'], f: Partial_): Body | undefined {
       if (phase === undefined || canFound === undefined || epoch === undefined || roster === undefined)
         return undefined;
       if (vector === undefined || challenge === undefined || echoes === undefined) return undefined;
-      const { cluster, decided, gone } = f;
-      return { kind, phase, canFound, cluster, decided, gone, epoch, roster, vector, challenge, echoes };
+      const { cluster, decided, gone, serial } = f;
+      const said = { kind, phase, canFound, cluster, decided, gone, epoch, roster, serial } as const;
+      return { ...said, vector, challenge, echoes };
     }
     case 'prepare':
       return ballot === undefined || challenge === undefined ? undefined : { kind, ballot, challenge };
@@ -134,6 +137,19 @@ function bodyOf(kind: Body['kind'], f: Partial_): Body | undefined {
       const { cause, clusterId } = f;
       if (cause === undefined || clusterId === undefined || signature === undefined) return undefined;
       return { kind, cause, cluster: clusterId, signature };
+    }
+    case 'claim': {
+      const { key, class: hardware, canFound, wants } = f;
+      if (key === undefined || hardware === undefined || canFound === undefined) return undefined;
+      if (challenge === undefined) return undefined;
+      return { kind, key, class: hardware, canFound, wants, echo, challenge };
+    }
+    case 'offer': {
+      const { key, founder, serial, listed, open, answers, cluster, decided } = f;
+      if (key === undefined || founder === undefined || serial === undefined || listed === undefined)
+        return undefined;
+      if (open === undefined || answers === undefined || challenge === undefined) return undefined;
+      return { kind, key, founder, serial, listed, open, cluster, decided, challenge, answers };
     }
   }
 }

@@ -16,7 +16,9 @@ export function hear(turn: Turn, message: Message): boolean {
     return false;
   }
   const member = state.site.members[from];
-  if (member === undefined || member.denied) return false;
+  if (member?.key === undefined || member.denied) return false;
+  // Under another table of a claimed site this place is another board's.
+  if (state.site.claimed && message.electors !== state.site.electorsHash) return false;
   if (message.electors !== state.site.electorsHash) {
     turn.alarm('foreign-electors', `place ${from}`);
     return false;

@@ -8,8 +8,8 @@ import { message, tag } from '../../test/formation/packets.ts';
 import { ed25519 } from './ed25519.ts';
 import { Envelopes, largestReceived } from './envelope.ts';
 import type { Message } from './messages.ts';
-import type { Site } from './site.ts';
-import type { PublicKey } from './terms.ts';
+import { nowhere, type Site } from './site.ts';
+import type { Challenge, PublicKey } from './terms.ts';
 
 const privateKey = (byte: number): KeyObject =>
   createPrivateKey({
@@ -36,7 +36,11 @@ function siteOfThree(denied = 0): Site {
 }
 
 const [sample] = fc.sample(message, { numRuns: 1, seed: 3 });
-const said: Message = { ...(sample as Message), from: place(1) };
+const said: Message = {
+  ...(sample as Message),
+  from: place(1),
+  body: { kind: 'recover', challenge: 5 as Challenge },
+};
 const filterKey = Buffer.alloc(32, 9);
 
 describe('envelope', () => {
@@ -61,6 +65,32 @@ describe('envelope', () => {
     expect(
       envelopes.open(envelopes.seal({ ...said, from: place(9) }, privateKey(1)), siteOfThree()),
     ).toBeUndefined();
+    expect(envelopes.dropped.stranger).toBe(2);
+  });
+
+  it('in a claimed site, opens a claim under the key it names, and under no other', () => {
+    const claim = (key: PublicKey): Message => ({
+      ...said,
+      from: nowhere,
+      body: {
+        kind: 'claim',
+        key,
+        class: 0,
+        canFound: true,
+        wants: undefined,
+        echo: undefined,
+        challenge: 5 as Challenge,
+      },
+    });
+    const envelopes = new Envelopes(tag, filterKey);
+    const site = { ...siteOfThree(), claimed: true };
+    const [own, other] = [raw(privateKey(7)), raw(privateKey(8))];
+    expect(envelopes.open(envelopes.seal(claim(own), privateKey(7)), site)).toEqual(claim(own));
+    expect(envelopes.open(envelopes.seal(claim(other), privateKey(7)), site)).toBeUndefined();
+    expect(envelopes.dropped.signature).toBe(1);
+    const denied = { ...site, deniedKeys: [own] };
+    expect(envelopes.open(envelopes.seal(claim(own), privateKey(7)), denied)).toBeUndefined();
+    expect(envelopes.open(envelopes.seal(claim(own), privateKey(7)), siteOfThree())).toBeUndefined();
     expect(envelopes.dropped.stranger).toBe(2);
   });
 

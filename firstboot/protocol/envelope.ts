@@ -70,15 +70,10 @@ export class Envelopes {
     if (!timingSafeEqual(bytes.subarray(0, filterLength), this.#filterOf(payload))) return 'filter';
     const message = decode(payload, this.#tag);
     if (typeof message === 'string') return message;
-    const member = site.members[message.from];
-    if (member?.key === undefined || member.denied) return 'stranger';
+    const key = speakerOf(message, site);
+    if (key === undefined) return 'stranger';
     if (!mayCheck()) return 'busy';
-    const genuine = verify(
-      null,
-      bytes.subarray(0, end),
-      this.#keyObject(member.key, site),
-      bytes.subarray(end),
-    );
+    const genuine = verify(null, bytes.subarray(0, end), this.#keyObject(key, site), bytes.subarray(end));
     return genuine ? message : 'signature';
   }
 
@@ -96,4 +91,13 @@ export class Envelopes {
     }
     return object;
   }
+}
+
+/** The key a message must be signed with: its place's, or the one it names where boards have no places yet. */
+export function speakerOf({ body, from }: Message, site: Site): PublicKey | undefined {
+  if (body.kind === 'claim' || body.kind === 'offer') {
+    return site.claimed && !site.deniedKeys.includes(body.key) ? body.key : undefined;
+  }
+  const member = site.members[from];
+  return member?.denied === false ? member.key : undefined;
 }

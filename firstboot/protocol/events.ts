@@ -1,10 +1,11 @@
 // What happens to a device (events), and what it wants done (effects).
 import type { Place } from '../../formats/roster.ts';
+import type { SignedTable } from './claims.ts';
 import type { Message } from './messages.ts';
 import type { TransitionName } from './phases.ts';
 import type { Record } from './record.ts';
 import type { Site } from './site.ts';
-import type { BootId, ClusterId, Dossier, Identity, Incarnation, Milliseconds } from './terms.ts';
+import type { BootId, ClusterId, Dossier, Identity, Incarnation, Milliseconds, PublicKey } from './terms.ts';
 
 /** Every event carries the device's monotonic time and 48 fresh random bits. */
 interface At {
@@ -25,6 +26,14 @@ export interface Start extends At {
   readonly store: ClusterId | undefined;
   /** k3s is there and fits this board. */
   readonly capable: boolean;
+  /** Claimed sites: this board's key and hardware class. Its `place` is then what its record says, not what this says. */
+  readonly board?: Board;
+}
+
+/** What tells boards of a claimed site apart. */
+export interface Board {
+  readonly key: PublicKey;
+  readonly class: number;
 }
 
 export type Event = At &
@@ -51,6 +60,11 @@ export type Event = At &
     | { readonly kind: 'dossier'; readonly from: Place; readonly dossier: Dossier }
     /** A roster whose signature was verified: from a peer, a file or the stamp. */
     | { readonly kind: 'roster'; readonly site: Site }
+    /** A table that was fetched, or that a person brought; its signature is not checked yet. */
+    | { readonly kind: 'table'; readonly signed: SignedTable }
+    /** A person gives the place to another board, or ends enrolment; counts where the table was opened. */
+    | { readonly kind: 'replace'; readonly place: Place; readonly key: PublicKey }
+    | { readonly kind: 'closeEnrolment' }
     /** A person says: go on from here. */
     | { readonly kind: 'resolve' }
   );
@@ -68,7 +82,8 @@ export type Alarm =
   | 'memory-lost'
   | 'founder-lost'
   | 'join-refused'
-  | 'table-conflict';
+  | 'table-conflict'
+  | 'no-place';
 
 /**
  * What is to be done, in order, across steps too: nothing after a `persist` happens before it is on disk. If it
@@ -91,6 +106,8 @@ export type Effect =
   | { readonly kind: 'stopK3s' }
   | { readonly kind: 'fetchDossier'; readonly from: Place }
   | { readonly kind: 'fetchRoster'; readonly from: Place }
+  /** The table named by this key, from the board at that place of it; answer `table`. */
+  | { readonly kind: 'fetchTable'; readonly founder: PublicKey; readonly from: Place }
   | { readonly kind: 'alarm'; readonly alarm: Alarm; readonly about: string }
   | { readonly kind: 'entered'; readonly transition: TransitionName }
   /** A rule was used: for the log, and for tests to know that it was reached. */
@@ -124,5 +141,13 @@ export type Rule =
   | 'membership: founder gone'
   | 'roster: adopted'
   | 'roster: older ignored'
+  | 'enrolment: opened'
+  | 'enrolment: handed out'
+  | 'enrolment: bound'
+  | 'enrolment: table refused'
+  | 'enrolment: withdrawn'
+  | 'enrolment: another was decided'
+  | 'enrolment: founder is elsewhere'
+  | 'enrolment: replaced'
   | 'disk: failed'
   | 'disk: works again';

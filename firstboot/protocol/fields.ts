@@ -1,7 +1,7 @@
 // The fields of a message's body, each with its tag. A tag never changes its meaning; what a reader does not know it
 // skips, and what a field has beyond what is known is left unread: that is how later versions add to both.
 import { largestPlace, type Place } from '../../formats/roster.ts';
-import type { Cluster, Echo, Incarnations } from './messages.ts';
+import type { Answer, Cluster, Echo, Incarnations } from './messages.ts';
 import { type Phase, phases } from './phases.ts';
 import type {
   Accepted,
@@ -11,6 +11,7 @@ import type {
   Hash,
   Identity,
   Incarnation,
+  PublicKey,
   ShortHash,
   Signature,
 } from './terms.ts';
@@ -37,6 +38,14 @@ export interface Fields {
   signature: Signature;
   cause: 'silent' | 'gone';
   clusterId: ClusterId;
+  key: PublicKey;
+  wants: PublicKey;
+  founder: PublicKey;
+  class: number;
+  serial: number;
+  listed: number;
+  open: boolean;
+  answers: readonly Answer[];
 }
 
 interface Codec<T> {
@@ -56,6 +65,12 @@ const digits = <T extends string>(tag: number, bytes: number): Codec<T> => ({
   tag,
   write: (writer, value) => writer.hex(value),
   read: (reader) => reader.hex(bytes) as T | undefined,
+});
+
+const yesOrNo = (tag: number): Codec<boolean> => ({
+  tag,
+  write: (writer, value) => writer.uint(value ? 1 : 0, 1),
+  read: (reader) => reader.uint(1) === 1,
 });
 
 function ballotAt(tag: number): Codec<Ballot> {
@@ -137,11 +152,7 @@ export const fields: { readonly [K in keyof Fields]: Codec<Fields[K]> } = {
     write: (writer, phase) => writer.uint(phases.indexOf(phase), 1),
     read: (reader) => phases[reader.uint(1) ?? -1],
   },
-  canFound: {
-    tag: 2,
-    write: (writer, able) => writer.uint(able ? 1 : 0, 1),
-    read: (reader) => reader.uint(1) === 1,
-  },
+  canFound: yesOrNo(2),
   cluster,
   decided: digits(4, 6),
   gone: digits(5, 6),
@@ -188,4 +199,26 @@ export const fields: { readonly [K in keyof Fields]: Codec<Fields[K]> } = {
     read: (reader) => (['silent', 'gone'] as const)[reader.uint(1) ?? -1],
   },
   clusterId: digits(19, 6),
+  key: digits(20, 32),
+  wants: digits(21, 32),
+  founder: digits(22, 32),
+  class: number(23, 1),
+  serial: number(24, 4),
+  listed: number(25, 1),
+  open: yesOrNo(26),
+  answers: {
+    tag: 27,
+    write: (writer, answers) => {
+      for (const { place, challenge } of answers) writer.uint(place, 1).uint(challenge, 6);
+    },
+    read: (reader) => {
+      const answers: Answer[] = [];
+      while (reader.left >= 7) {
+        const place = (reader.uint(1) ?? 0) as Place | 0;
+        const challenge = reader.uint(6) as Challenge | undefined;
+        if (place <= largestPlace && challenge !== undefined) answers.push({ place, challenge });
+      }
+      return answers;
+    },
+  },
 };

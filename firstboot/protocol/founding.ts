@@ -14,7 +14,9 @@ export function considerFounding(turn: Turn): void {
   const { state, now } = turn;
   const { carrierAt, record } = state;
   if (carrierAt === undefined || !canFound(state)) return;
-  const company = state.peers.some((peer) => alive(peer, now, peerSilent));
+  const company =
+    state.peers.some((peer) => alive(peer, now, peerSilent)) ||
+    state.enrolment?.claimants.some((one) => now - one.heardAt <= peerSilent) === true;
   const settledAt = carrierAt + (company ? settle : settleAlone);
   if (now < settledAt) {
     turn.dueBy('settle', settledAt);

@@ -3,6 +3,7 @@ import type { Place } from '../../formats/roster.ts';
 import { alive, echoed, serverOf } from './discovery.ts';
 import type { Hello } from './messages.ts';
 import type { Peer, State } from './state.ts';
+import { sayEnrolment } from './tables.ts';
 import { type Challenge, type ClusterId, type Milliseconds, never } from './terms.ts';
 import {
   askEvery,
@@ -30,7 +31,8 @@ export function sayHello(turn: Turn): void {
   if (now - at >= challengeLasts)
     state.challenge = { newest: turn.random as Challenge, at: now, former: newest };
   turn.since('hello');
-  turn.say(0, helloOf(turn));
+  if (state.phase !== 'enrolling') turn.say(0, helloOf(turn));
+  if (state.enrolment !== undefined) sayEnrolment(turn, state.enrolment);
 }
 
 function helloOf(turn: Turn): Hello {
@@ -55,6 +57,7 @@ function helloOf(turn: Turn): Hello {
     gone: goneCluster(state),
     epoch: site.epoch,
     roster: site.hash.slice(0, 16) as Hello['roster'],
+    serial: record.claim?.held?.table.serial,
     vector: record.vector,
     challenge: state.challenge.newest,
     echoes: takeEchoes(turn),

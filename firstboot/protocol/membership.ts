@@ -143,17 +143,18 @@ export function considerLeaving(turn: Turn): void {
   const decided = state.record.decided?.value.cluster;
   if (decided === undefined || decided === membership.identity.cluster) return;
   if (serverOf(state, decided, now) === undefined) return;
-  yieldTo(turn, membership, decided);
+  yieldTo(turn, membership, `decided ${decided}`);
 }
 
-function yieldTo(turn: Turn, membership: Membership, decided: ClusterId): void {
+/** A server gives its cluster up, if it is its alone to give; `to` is said in the alarm where it is not. */
+export function yieldTo(turn: Turn, membership: Membership, to: string): void {
   const { state } = turn;
   if (state.phase !== 'serving' && state.phase !== 'founding') return;
   if (membership.shared || state.census.servers > 1 || state.census.data) {
     if (state.phase === 'founding') return;
     turn.alarm(
       state.census.data ? 'holds-data' : 'two-clusters',
-      `${membership.identity.cluster}, decided ${decided}`,
+      `${membership.identity.cluster}, and ${to}`,
     );
     turn.enter('conflict');
     return;
@@ -197,7 +198,8 @@ function considerLeavingAsAgent(turn: Turn, membership: Membership): void {
   leave(turn);
 }
 
-function leave(turn: Turn): void {
+/** An agent leaves its cluster; what it holds is looked at first. */
+export function leave(turn: Turn): void {
   const { state } = turn;
   const cluster = state.record.membership?.identity.cluster;
   if (cluster === undefined) return;

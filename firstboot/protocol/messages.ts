@@ -9,6 +9,7 @@ import type {
   ClusterId,
   Identity,
   Incarnation,
+  PublicKey,
   ShortHash,
   Signature,
 } from './terms.ts';
@@ -42,6 +43,8 @@ export interface Hello {
   readonly gone: ClusterId | undefined;
   readonly epoch: number;
   readonly roster: ShortHash;
+  /** In a claimed site: serial of the sender's table. */
+  readonly serial?: number | undefined;
   readonly vector: Incarnations;
   readonly challenge: Challenge;
   readonly echoes: readonly Echo[];
@@ -112,9 +115,57 @@ export interface Loss {
   readonly signature: Signature;
 }
 
-export type Body = Hello | Prepare | Promised | Accept | AcceptedAnswer | Recover | Recovered | Loss;
+/** Claimed sites: a board without a place asks who hands out some; one with a place asks whether another table lives. */
+export interface ClaimBody {
+  readonly kind: 'claim';
+  /** The sender's own key: it is in no roster, so the message carries it. */
+  readonly key: PublicKey;
+  readonly class: number;
+  /** Whether it could open enrolment, were it first in rank. */
+  readonly canFound: boolean;
+  /** The table it wants a place of, and the newest challenge of that table's founder: without it no place is given. */
+  readonly wants: PublicKey | undefined;
+  readonly echo: Challenge | undefined;
+  readonly challenge: Challenge;
+}
+
+/** Claimed sites: "this table lives." Said by its founder and by servers. */
+export interface Offer {
+  readonly kind: 'offer';
+  readonly key: PublicKey;
+  /** The key that names the table. */
+  readonly founder: PublicKey;
+  readonly serial: number;
+  /** Places that it lists. */
+  readonly listed: number;
+  /** Places are still handed out by the sender. */
+  readonly open: boolean;
+  readonly cluster: Cluster | undefined;
+  readonly decided: ClusterId | undefined;
+  readonly challenge: Challenge;
+  /** Challenges of the claims it answers, each with the place that the table has for the claiming board; 0: none. */
+  readonly answers: readonly Answer[];
+}
+
+export interface Answer {
+  readonly place: Place | 0;
+  readonly challenge: Challenge;
+}
+
+export type Body =
+  | Hello
+  | Prepare
+  | Promised
+  | Accept
+  | AcceptedAnswer
+  | Recover
+  | Recovered
+  | Loss
+  | ClaimBody
+  | Offer;
 
 export interface Message {
+  /** 0 in a claim of a board without a place. */
   readonly from: Place;
   /** 0 for everybody. */
   readonly to: Place | 0;

@@ -9,6 +9,8 @@ export const phases = [
   'member',
   'yielding',
   'holding',
+  // In the order of their numbers on the wire: later ones come last.
+  'enrolling',
 ] as const;
 
 export type Phase = (typeof phases)[number];
@@ -23,6 +25,7 @@ export const meaning: Record<Phase, string> = {
   member: 'an agent of a cluster',
   yielding: 'stops, tests that it is empty, retires and leaves',
   holding: 'waits for a person; what runs keeps running',
+  enrolling: 'claimed sites only: has a key and no place yet',
 };
 
 export interface Transition {
@@ -51,6 +54,8 @@ export const transitions = {
   conflict: { from: 'serving', to: 'holding', why: 'two clusters, and this one cannot yield' },
   cloned: { from: 'listening', to: 'holding', why: 'another board speaks for this place' },
   released: { from: 'holding', to: 'listening', why: 'a person resolved it' },
+  placed: { from: 'enrolling', to: 'listening', why: 'a table gives it a place' },
+  unplaced: { from: 'listening', to: 'enrolling', why: 'its table will never decide' },
 } as const satisfies Record<string, Transition>;
 
 export type TransitionName = keyof typeof transitions;

@@ -2,6 +2,7 @@
 import type { Place } from '../../formats/roster.ts';
 import { answerAccept, answerPrepare } from './acceptor.ts';
 import { learnDecision } from './certificates.ts';
+import { canDecide } from './claims.ts';
 import { alive } from './discovery.ts';
 import type { Accept, AcceptedAnswer, Incarnations, Message, Prepare, Promised } from './messages.ts';
 import { acceptanceStatement, verifyBy } from './signatures.ts';
@@ -29,10 +30,17 @@ import type { Turn } from './turn.ts';
 function ownValue(state: State): Identity | undefined {
   const { record, phase } = state;
   if (record.decided !== undefined || state.diskFailed || state.cloned) return undefined;
+  if (state.enrolment !== undefined && !tableMayDecide(state)) return undefined;
   if (phase === 'proposing') return record.candidate;
   const { membership } = record;
   if (membership === undefined || !membership.ready || membership.role === 'agent') return undefined;
   return state.site.policy.kind === 'first-online' ? membership.identity : undefined;
+}
+
+/** In a claimed site nobody proposes before boards at more than half of all places are known to be bound to the table. */
+function tableMayDecide({ site, place, peers, record }: State): boolean {
+  const bound = peers.filter((peer) => peer?.boot !== undefined && peer.place !== place).length + 1;
+  return record.claim?.over === false && canDecide(bound, site);
 }
 
 /** Called when `proposeAt` is due: goes on with a ballot, gives it up, or begins one. */

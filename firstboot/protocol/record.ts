@@ -1,4 +1,5 @@
 // What a device keeps on disk, and must keep before it says it. How it lies on the disk: recordfile.ts.
+import { type Claim, noClaim } from './claims.ts';
 import type { Incarnations } from './messages.ts';
 import type { Site } from './site.ts';
 import type { Accepted, Ballot, Certificate, ClusterId, Hash, Identity, Incarnation, Past } from './terms.ts';
@@ -44,6 +45,8 @@ export interface Record {
   readonly retired: ClusterId | undefined;
   /** What the decided cluster last said of itself. */
   readonly seen: Seen | undefined;
+  /** In a claimed site: which table this board is bound to. */
+  readonly claim: Claim | undefined;
 }
 
 /** What is known of a cluster from its servers' own words; sticky, because a server that is lost cannot be asked. */
@@ -74,5 +77,6 @@ export function freshRecord(site: Site, slot: number, incarnation: Incarnation):
     wasServer: false,
     retired: undefined,
     seen: undefined,
+    claim: site.claimed ? noClaim : undefined,
   };
 }

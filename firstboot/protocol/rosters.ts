@@ -1,4 +1,5 @@
 // Which roster a device obeys: the newest that the site's key signed, and never another set of electors.
+import { seated } from './claims.ts';
 import type { Hello, Message } from './messages.ts';
 import type { Site } from './site.ts';
 import type { Turn } from './turn.ts';
@@ -27,14 +28,14 @@ export function adoptRoster(turn: Turn, site: Site): void {
     else turn.note('roster: older ignored');
     return;
   }
-  if (site.electorsHash !== current.electorsHash) {
+  if (site.rosterElectors !== current.rosterElectors) {
     turn.alarm('electors-changed', `epoch ${site.epoch}`);
     return;
   }
   turn.note('roster: adopted');
   turn.write({ epoch: site.epoch, roster: site.hash });
-  state.site = site;
+  state.site = site.claimed ? seated(site, state.record.claim?.held?.table) : site;
   state.peers = site.members.map((_, place) => state.peers[place]);
-  if (site.members[state.place]?.denied) turn.alarm('denied', `epoch ${site.epoch}`);
+  if (state.site.members[state.place]?.denied) turn.alarm('denied', `epoch ${site.epoch}`);
   turn.helloWithin(1000);
 }

@@ -35,8 +35,14 @@ export interface Site {
   readonly slots: readonly number[];
   /** Hash over the site's name and its electors: two devices that differ in it must not count each other's votes. */
   readonly electorsHash: ShortHash;
+  /** The same by the roster alone; in a claimed site `electorsHash` names the table instead. */
+  readonly rosterElectors: ShortHash;
+  readonly deniedKeys: readonly string[];
   readonly quorum: number;
 }
+
+/** The place of a board that has none: no member, no elector, never a candidate. */
+export const nowhere = 0 as Place;
 
 /** Majority of the electors. */
 export function quorumOf(electors: number): number {
@@ -57,6 +63,7 @@ export function siteOf({ roster, hash }: VerifiedRoster, digest: (text: string) 
   const last = Math.max(...roster.places.map((entry) => entry.place));
   const members: (Member | undefined)[] = new Array(last + 1).fill(undefined);
   const denied = new Set(roster.denied);
+  const electorsHash = digest(`electors|${roster.site}|${electors.join(',')}`).slice(0, 16) as ShortHash;
   for (const entry of roster.places) {
     members[entry.place] = {
       place: entry.place,
@@ -78,7 +85,9 @@ export function siteOf({ roster, hash }: VerifiedRoster, digest: (text: string) 
     members,
     electors,
     slots: members.map((_, place) => electors.indexOf(place as Place)),
-    electorsHash: digest(`electors|${roster.site}|${electors.join(',')}`).slice(0, 16) as ShortHash,
+    electorsHash,
+    rosterElectors: electorsHash,
+    deniedKeys: roster.denied,
     quorum: quorumOf(electors.length),
   };
 }

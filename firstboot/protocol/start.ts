@@ -1,15 +1,19 @@
 // The first state of an agent: from what its disk holds, or from nothing.
+
+import { sit } from './enrolment.ts';
 import type { Start } from './events.ts';
 import { startAgain, withoutMembership } from './membership.ts';
 import { freshRecord } from './record.ts';
 import type { Signatures } from './signatures.ts';
+import { nowhere } from './site.ts';
 import type { State } from './state.ts';
 import { type Challenge, never } from './terms.ts';
 import { watchEvery } from './timings.ts';
 import { Turn } from './turn.ts';
 
 export function begin(event: Start, signatures: Signatures): Turn {
-  const { site, place, now, random } = event;
+  const { site, now, random } = event;
+  const place = event.board === undefined ? event.place : nowhere;
   const fresh = event.record === undefined;
   const record = event.record ?? freshRecord(site, site.slots[place] ?? -1, event.incarnation);
   const state: State = {
@@ -35,6 +39,18 @@ export function begin(event: Start, signatures: Signatures): Turn {
     recovery: undefined,
     losses: [],
     fetching: undefined,
+    enrolment:
+      event.board === undefined
+        ? undefined
+        : {
+            ...event.board,
+            claimants: [],
+            tables: [],
+            owed: [],
+            wants: undefined,
+            asks: false,
+            tells: false,
+          },
     echoFrom: 0,
     since: { phase: now, hello: -never, join: -never, serverless: now, alone: now },
     due: {
@@ -47,6 +63,7 @@ export function begin(event: Start, signatures: Signatures): Turn {
     },
   };
   const turn = new Turn(state, now, random, signatures);
+  sit(turn.state);
   if (fresh) turn.write({});
   resume(turn);
   return turn;
@@ -60,7 +77,7 @@ export function resume(turn: Turn): void {
   const { state } = turn;
   const { membership } = state.record;
   turn.since('phase');
-  state.phase = 'listening';
+  state.phase = state.place === nowhere ? 'enrolling' : 'listening';
   if (membership === undefined) return;
   const { role, ready, identity } = membership;
   if (ready && state.store !== identity.cluster) {

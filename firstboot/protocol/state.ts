@@ -1,7 +1,7 @@
 // Everything a device knows. Only `record` outlives a restart.
 import type { Place } from '../../formats/roster.ts';
 import type { Alarm } from './events.ts';
-import type { Hello } from './messages.ts';
+import type { Answer, Hello, Offer } from './messages.ts';
 import type { Phase } from './phases.ts';
 import type { Record } from './record.ts';
 import type { Site } from './site.ts';
@@ -14,6 +14,7 @@ import type {
   Identity,
   Incarnation,
   Milliseconds,
+  PublicKey,
   Signed,
 } from './terms.ts';
 
@@ -81,6 +82,43 @@ interface OwnChallenge {
   readonly former: Challenge;
 }
 
+/** Another board of a claimed site that said it wants a place, or asks around. */
+export interface Claimant {
+  readonly key: PublicKey;
+  readonly class: number;
+  readonly boot: BootId;
+  readonly sequence: number;
+  readonly canFound: boolean;
+  readonly since: Milliseconds;
+  readonly heardAt: Milliseconds;
+}
+
+/** Another table, whose speaker answered this boot's challenge. */
+export interface OtherTable {
+  readonly founder: PublicKey;
+  readonly by: Place;
+  readonly said: Offer;
+  /** The place it has for this board. */
+  readonly place: Place | 0;
+  readonly heardAt: Milliseconds;
+}
+
+/** What a board of a claimed site knows beside its record. */
+export interface Enrolment {
+  readonly key: PublicKey;
+  readonly class: number;
+  readonly claimants: readonly Claimant[];
+  readonly tables: readonly OtherTable[];
+  /** Claims that wait for an offer. */
+  readonly owed: readonly Answer[];
+  /** The table it wants a place of. */
+  readonly wants: PublicKey | undefined;
+  /** Another table was heard and has to answer before it is believed. */
+  readonly asks: boolean;
+  /** The next hello comes with an offer. */
+  readonly tells: boolean;
+}
+
 /** When what lasts began. */
 export interface Since {
   readonly phase: Milliseconds;
@@ -141,6 +179,8 @@ export interface State {
     readonly at: Milliseconds;
   }[];
   readonly fetching: { readonly from: Place; readonly until: Milliseconds } | undefined;
+  /** Only in claimed sites. */
+  readonly enrolment: Enrolment | undefined;
   /** Place whose echo comes first in the next hello. */
   readonly echoFrom: number;
   readonly since: Since;
@@ -174,6 +214,7 @@ export function draftOf(state: State): Draft<State> {
     recovery: state.recovery,
     losses: state.losses,
     fetching: state.fetching,
+    enrolment: state.enrolment,
     echoFrom: state.echoFrom,
     since: state.since,
     due: state.due,

@@ -1,6 +1,7 @@
 // The protocol as one function: a state and an event give the next state and what is to be done.
 import { answerAccept, answerPrepare } from './acceptor.ts';
 import { hear } from './discovery.ts';
+import { followTable, onClaim, onCloseEnrolment, onReplace, onTable } from './enrolment.ts';
 import type { Effect, Event, Start } from './events.ts';
 import { considerElection, considerFounding, onIdentity } from './founding.ts';
 import { followIfAhead, onDossier, onLoss, watchForLoss } from './generations.ts';
@@ -17,13 +18,14 @@ import {
   rememberCluster,
 } from './membership.ts';
 import type { Message } from './messages.ts';
-import { onAccepted, onPromise, propose } from './proposer.ts';
+import { onAccepted, onPromise, propose, proposeSoon } from './proposer.ts';
 import { answerRecover, askToRecover, compareIncarnations, onRecovered } from './recovery.ts';
 import { adoptRoster, followRoster } from './rosters.ts';
 import type { Signatures } from './signatures.ts';
 import { begin } from './start.ts';
 import type { State } from './state.ts';
 import { diskFailed, persisted, retryDisk } from './storage.ts';
+import { considerTables, onOffer } from './tables.ts';
 import { never } from './terms.ts';
 import { watchEvery } from './timings.ts';
 import { Turn } from './turn.ts';
@@ -49,6 +51,12 @@ export function step(state: State, event: Event, signatures: Signatures): Step {
 }
 
 function onMessage(turn: Turn, message: Message): void {
+  if (message.body.kind === 'claim' || message.body.kind === 'offer') {
+    if (message.site !== turn.state.site.name) return;
+    if (message.body.kind === 'claim') onClaim(turn, message, message.body);
+    else onOffer(turn, message, message.body);
+    return;
+  }
   if (!hear(turn, message)) return;
   const { state } = turn;
   compareIncarnations(turn, message);
@@ -56,6 +64,10 @@ function onMessage(turn: Turn, message: Message): void {
   const { body, from } = message;
   if (body.kind === 'hello') {
     followRoster(turn, message, body);
+    if (state.enrolment !== undefined) {
+      followTable(turn, message, body);
+      if (state.due.propose === never) proposeSoon(turn); // one more is bound to the table
+    }
     rememberCluster(turn, body);
     onGone(turn, message, body);
     if (state.phase === 'listening' && body.cluster?.ready === true) considerJoining(turn);
@@ -120,6 +132,15 @@ function onLocal(turn: Turn, event: Exclude<Event, { kind: 'message' | 'tick' }>
     case 'roster':
       adoptRoster(turn, event.site);
       return;
+    case 'table':
+      onTable(turn, event.signed);
+      return;
+    case 'replace':
+      onReplace(turn, event.place, event.key);
+      return;
+    case 'closeEnrolment':
+      onCloseEnrolment(turn);
+      return;
     case 'resolve':
       onResolve(turn);
       return;
@@ -146,6 +167,7 @@ function onTime(turn: Turn): void {
     askIfServerless(turn);
   }
   if (now >= state.due.settle) turn.due('settle', never);
+  if (state.enrolment !== undefined) considerTables(turn);
   if (state.phase === 'listening') {
     considerJoining(turn);
     if (state.phase === 'listening') considerFounding(turn);

@@ -1,4 +1,5 @@
 // What a device does when its disk refuses: it stops voting, founding and joining, and tries again.
+import { sit } from './enrolment.ts';
 import { proposeSoon } from './proposer.ts';
 import type { Record } from './record.ts';
 import { resume } from './start.ts';
@@ -31,6 +32,7 @@ export function diskFailed(turn: Turn): void {
   state.recovery = undefined;
   if (state.durable !== undefined) state.record = state.durable;
   state.asked = state.durable;
+  sit(state);
   resume(turn);
 }
 

@@ -14,6 +14,7 @@ export const phaseWords: Readonly<Record<Phase, string>> = {
   member: 'This device is a worker of the cluster.',
   yielding: 'This device leaves a cluster that is not the one of its site.',
   holding: 'This device waits for a person; what runs keeps running.',
+  enrolling: 'This device has no place at its site yet and asks for one.',
 };
 
 /** What an alarm means, and what to do about it. */
@@ -35,6 +36,8 @@ const alarmWords: Readonly<Record<Alarm, string>> = {
   'founder-lost':
     'the only server is gone and held data: bring it back, or let the site begin anew with edgekiln-node resolve',
   'join-refused': 'the cluster did not let this device in',
+  'no-place':
+    'every place of the site is taken or enrolment is closed: a person gives it one with edgekiln-node resolve --replace NAME',
   'table-conflict': 'two tables of claimed places exist: a person must flash the boards that came second',
 };
 

@@ -4,14 +4,21 @@ import type { Effect, Event } from '../../firstboot/protocol/events.ts';
 import { dossierOf } from '../../firstboot/protocol/generations.ts';
 import type { Message } from '../../firstboot/protocol/messages.ts';
 import type { Signatures } from '../../firstboot/protocol/signatures.ts';
-import type { Site } from '../../firstboot/protocol/site.ts';
+import { nowhere, type Site } from '../../firstboot/protocol/site.ts';
 import { type State, wakeAt } from '../../firstboot/protocol/state.ts';
 import { start, step } from '../../firstboot/protocol/step.ts';
-import type { BootId, ClusterId, Hash, Identity, Incarnation } from '../../firstboot/protocol/terms.ts';
+import type {
+  BootId,
+  ClusterId,
+  Hash,
+  Identity,
+  Incarnation,
+  PublicKey,
+} from '../../firstboot/protocol/terms.ts';
 import type { Place } from '../../formats/roster.ts';
 import { RecordDisk } from './disk.ts';
 import { K3s } from './k3s.ts';
-import { sealsOf } from './seals.ts';
+import { keyOf, sealsOf } from './seals.ts';
 import type { World } from './world.ts';
 
 /** An event without the time and the random bits that the rim adds. */
@@ -19,8 +26,12 @@ export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'now'
 
 export class Board {
   readonly index: number;
-  readonly place: Place;
-  readonly seals: Signatures;
+  /** What schedules call it: the place of its stamp, or its number in a claimed site. */
+  readonly device: number;
+  /** `nowhere` as long as a board of a claimed site has none. */
+  place: Place;
+  key: PublicKey;
+  seals: Signatures;
   readonly disk = new RecordDisk();
   readonly k3s: K3s;
   /** The roster its stamp or a person brought; survives a restart. */
@@ -46,14 +57,22 @@ export class Board {
   #effects: Effect[] = [];
   #syncing = false;
 
-  constructor(world: World, index: number, place: Place, site: Site) {
+  constructor(world: World, index: number, device: number, site: Site) {
     this.#world = world;
     this.index = index;
-    this.place = place;
+    this.device = device;
+    this.place = site.claimed ? nowhere : (device as Place);
     this.site = site;
     this.stamped = site;
-    this.seals = sealsOf(place);
+    this.key = keyOf(this.#seal());
+    this.seals = sealsOf(this.#seal());
+    world.keys.add(this.key);
     this.k3s = new K3s(world, this);
+  }
+
+  /** A stamp's key, or the one that a claimed board made after its last flash. */
+  #seal(): number {
+    return this.stamped.claimed ? 10_000 + this.index * 100 + this.flashes : this.device;
   }
 
   powerOn(): void {
@@ -95,6 +114,7 @@ export class Board {
         record: this.disk.durable,
         store: this.k3s.storeOf(),
         capable: true,
+        ...(this.stamped.claimed ? { board: { key: this.key, class: this.index % 3 } } : {}),
       },
       this.seals,
     );
@@ -110,6 +130,11 @@ export class Board {
     this.k3s.wiped();
     this.site = this.stamped;
     this.flashes += 1;
+    if (!this.stamped.claimed) return;
+    this.place = nowhere;
+    this.key = keyOf(this.#seal());
+    this.seals = sealsOf(this.#seal());
+    this.#world.keys.add(this.key);
   }
 
   feed(happening: Happening): void {
@@ -121,9 +146,10 @@ export class Board {
     this.#take(next.effects);
   }
 
-  /** The hot path: one datagram. */
+  /** The hot path: one datagram. In claimed sites it is first looked whose key signed it; stamped places have one each. */
   receive(message: Message): void {
     if (this.state === undefined) return;
+    if (this.stamped.claimed && !this.#world.signedRightly(message, this.state.site)) return;
     const world = this.#world;
     const now = world.now - this.#startedAt;
     const next = step(
@@ -152,6 +178,7 @@ export class Board {
   }
 
   #take(effects: readonly Effect[]): void {
+    if (this.stamped.claimed && this.state !== undefined) this.place = this.state.place;
     if (effects.length > 0) {
       for (const effect of effects) this.#effects.push(effect);
       if (!this.#syncing) this.#work();
@@ -259,25 +286,34 @@ export class Board {
           (site) => this.takeRoster(site),
         );
         return;
+      case 'fetchTable':
+        this.#fetch(
+          effect.from,
+          (peer) => {
+            const held = peer.state?.record.claim?.held;
+            return held?.table.founder === effect.founder ? held : undefined;
+          },
+          (signed) => this.feed({ kind: 'table', signed }),
+        );
+        return;
     }
   }
 
   takeRoster(site: Site): void {
     this.feed({ kind: 'roster', site });
-    if (this.state !== undefined) this.site = this.state.site;
+    if (this.state !== undefined && !site.claimed) this.site = this.state.site;
+    else if (site.epoch > this.site.epoch && site.rosterElectors === this.site.rosterElectors)
+      this.site = site;
   }
 
   /** Over TLS: both ways must work; 30 ms of handshake. */
   #fetch<T>(from: Place, ask: (peer: Board) => T | undefined, then: (answer: T) => void): void {
     const world = this.#world;
-    const peer = world.boards.find(
-      (board) =>
-        board.place === from &&
-        board !== this &&
-        board.powered &&
-        world.network.connects(this.index, board.index, world.now),
-    );
-    const answer = peer === undefined ? undefined : ask(peer);
+    let answer: T | undefined;
+    for (const peer of world.boards) {
+      if (peer.place !== from || peer === this || !peer.powered || answer !== undefined) continue;
+      if (world.network.connects(this.index, peer.index, world.now)) answer = ask(peer);
+    }
     if (answer !== undefined) world.later(world.random.between(20, 60), this, () => then(answer));
   }
 }

@@ -1,19 +1,33 @@
 // Has the site become one cluster; and if not, is that a debt, or does it wait for a person with good reason?
+import { canDecide } from '../../firstboot/protocol/claims.ts';
 import type { Alarm } from '../../firstboot/protocol/events.ts';
+import { nowhere, type Site } from '../../firstboot/protocol/site.ts';
+import type { Board } from './board.ts';
 import type { World } from './world.ts';
 
-/** Every device with power is in the decided cluster, and knows that it was decided. */
+/** Every device with power is in one cluster, and knows that it was decided, where it can be. */
 export function converged(world: World): boolean {
   let cluster: string | undefined;
+  const undecidable = !couldDecide(world);
   for (const { powered, stolen, hung, state } of world.boards) {
     if (!powered || stolen || hung) continue;
     const { membership, decided } = state?.record ?? {};
-    if (state === undefined || membership?.ready !== true || decided === undefined) return false;
+    if (state === undefined || membership?.ready !== true) return false;
+    if (decided === undefined && !undecidable) return false;
     if (state.phase !== 'member' && state.phase !== 'serving') return false;
-    cluster ??= decided.value.cluster;
-    if (membership.identity.cluster !== cluster || decided.value.cluster !== cluster) return false;
+    cluster ??= membership.identity.cluster;
+    if (membership.identity.cluster !== cluster) return false;
+    if (decided !== undefined && decided.value.cluster !== cluster) return false;
   }
   return true;
+}
+
+/** In a claimed site fewer boards than half its places never decide; their cluster works all the same. */
+function couldDecide({ boards }: World): boolean {
+  const site = boards[0]?.stamped;
+  if (site?.claimed !== true) return true;
+  const bound = boards.filter((board) => board.powered && !board.stolen && board.place !== nowhere);
+  return canDecide(bound.length, site) && bound.length >= site.quorum;
 }
 
 /** Alarms with which a device may wait for a person instead; each must be justified by what really happened. */
@@ -27,6 +41,8 @@ const persons: ReadonlyMap<Alarm, (world: World) => boolean> = new Map([
   ['roster-fork', (world) => happened(world, 'roster')],
   ['electors-changed', (world) => happened(world, 'roster')],
   ['denied', (world) => happened(world, 'roster')],
+  ['no-place', (world) => world.overcrowded || happened(world, 'close-enrolment')],
+  ['table-conflict', (world) => world.overcrowded || happened(world, 'deploy')],
 ]);
 
 function happened(world: World, ...events: readonly string[]): boolean {
@@ -34,9 +50,11 @@ function happened(world: World, ...events: readonly string[]): boolean {
 }
 
 /** A quorum of honest electors, and somebody who may found or has founded. Without them nothing was promised. */
-function couldConverge({ boards, scenario }: World): boolean {
+function couldConverge(world: World): boolean {
+  const { boards, scenario } = world;
   const honest = boards.filter((board) => board.powered && !board.stolen && board.state !== undefined);
   const site = boards[0]?.stamped;
+  if (site?.claimed === true) return claimedCouldConverge(world, site, honest);
   const electors = honest.filter((board) => site?.electors.includes(board.place));
   const mayFound = honest.some(({ state, place, hung }) => {
     if (state === undefined || hung) return false;
@@ -47,6 +65,24 @@ function couldConverge({ boards, scenario }: World): boolean {
     return serves || (eligible && (!designated || scenario.policy === `designated: ${place}`));
   });
   return electors.length >= (site?.quorum ?? 0) && mayFound;
+}
+
+/** As many boards as places at most, every table's founder still there, and a board that may found or serves. */
+function claimedCouldConverge(world: World, site: Site, honest: readonly Board[]): boolean {
+  if (world.overcrowded) return false;
+  if (world.scenario.policy === 'majority' && !canDecide(honest.length, site)) return false;
+  const there = new Set(honest.filter(({ hung }) => !hung).map(({ key }) => key));
+  const orphaned = honest.some(({ state }) => {
+    const founder = state?.record.claim?.held?.table.founder;
+    return founder !== undefined && !there.has(founder);
+  });
+  if (orphaned) return false;
+  return honest.some(({ state, hung }) => {
+    if (state === undefined || hung) return false;
+    const { membership, wasServer, claim } = state.record;
+    const serves = membership !== undefined && membership.role !== 'agent';
+    return serves || (!wasServer && claim?.withdrew === false);
+  });
 }
 
 /** What is missing, or undefined where a person must act and was told so. */
@@ -60,10 +96,13 @@ export function owed(world: World): string | undefined {
   if (excused) return undefined;
   return world.boards
     .filter((board) => board.powered && !board.stolen)
-    .map(({ place, state }) => {
+    .map(({ device, place, state }) => {
       const cluster = state?.record.membership?.identity.cluster ?? 'no cluster';
       const decided = state?.record.decided?.value.cluster ?? 'nothing';
-      return `device ${place} ${state?.phase} in ${cluster}, decided ${decided} (${state?.record.generation})`;
+      const table = state?.record.claim?.held?.table;
+      const seat =
+        table === undefined ? '' : `, place ${place} of ${table.founder.slice(-5)}/${table.serial}`;
+      return `device ${device}${seat} ${state?.phase} in ${cluster}, decided ${decided} (${state?.record.generation})`;
     })
     .join('; ');
 }

@@ -150,6 +150,9 @@ export function draw(seed: number, mostDevices = 7): Scenario {
   const eligible = Array.from({ length: devices }, (_, index) => index + 1).filter(
     (one) => !workers.includes(one),
   );
+  const refound = random.chance(0.1);
+  const spanningTree = random.chance(0.15);
+  const claimed = policy !== 'designated' && random.chance(0.15);
   return {
     version: 1,
     seed,
@@ -157,8 +160,10 @@ export function draw(seed: number, mostDevices = 7): Scenario {
     electors: undefined,
     workers,
     policy: policy === 'designated' ? `designated: ${random.pick(eligible)}` : policy,
-    refound: random.chance(0.1),
-    spanningTree: random.chance(0.15),
+    refound,
+    enrolment: claimed ? 'claimed' : 'stamped',
+    places: claimed ? devices + random.pick([0, 0, 1, 3]) : undefined,
+    spanningTree,
     heal: true,
     lasts,
     schedule,
@@ -166,7 +171,7 @@ export function draw(seed: number, mostDevices = 7): Scenario {
 }
 
 /** A calm site of any size, switched on within two seconds. */
-export function largeSite(devices: number, seed = 1): Scenario {
+export function largeSite(devices: number, seed = 1, enrolment: Scenario['enrolment'] = 'stamped'): Scenario {
   const random = new Random(seed);
   const schedule = Array.from({ length: devices }, (_, index): Fault => {
     return { at: random.between(0, 2), event: 'power-on', device: index + 1 };
@@ -179,6 +184,8 @@ export function largeSite(devices: number, seed = 1): Scenario {
     workers: [],
     policy: 'first-online',
     refound: false,
+    enrolment,
+    places: undefined,
     spanningTree: false,
     heal: true,
     lasts: 60,

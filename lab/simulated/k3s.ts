@@ -26,7 +26,7 @@ export class K3s {
   }
 
   get name(): string {
-    return `n${this.#board.place}`;
+    return `n${this.#board.place}`; // of a board that had no place yet when it asks: n0, and refused
   }
 
   /** Derived from the device's key and its flash: a re-flashed board has another. */

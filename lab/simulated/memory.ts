@@ -26,6 +26,8 @@ export class Memory {
    * had forgotten the first, and no other signer of either decision had known both of their selves.
    */
   excuses(world: World, a: Certificate, b: Certificate): boolean {
+    if (world.overcrowded) return true;
+    if (world.boards[0]?.stamped.claimed === true) return false; // a board that forgets comes as another
     const electors = world.boards[0]?.stamped.electors.length ?? 0;
     const forgotten = a.signers.filter(({ place, incarnation }) => {
       const other = b.signers.find((signer) => signer.place === place);

@@ -10,6 +10,7 @@ import type {
   Incarnation,
   Signature,
 } from '../../firstboot/protocol/terms.ts';
+import { place } from '../../formats/roster.ts';
 import { Board, honestDossier } from './board.ts';
 import type { Fault } from './schedule.ts';
 import { siteFor } from './site.ts';
@@ -34,7 +35,7 @@ function describe({ at: _, event, ...rest }: Fault): string {
 function befall(world: World, fault: Fault): void {
   const { network, now } = world;
   world.moved = true;
-  const board = 'device' in fault ? world.boardAt(fault.device) : undefined;
+  const board = 'device' in fault ? world.device(fault.device) : undefined;
   switch (fault.event) {
     case 'power-on':
       board?.powerOn();
@@ -94,7 +95,7 @@ function befall(world: World, fault: Fault): void {
       return;
     case 'clone': {
       if (board === undefined) return;
-      const second = new Board(world, world.boards.length, board.place, board.stamped);
+      const second = new Board(world, world.boards.length, board.device, board.stamped);
       world.boards.push(second);
       second.powerOn();
       return;
@@ -126,11 +127,19 @@ function befall(world: World, fault: Fault): void {
     case 'resolve':
       board?.feed({ kind: 'resolve' });
       return;
+    case 'close-enrolment':
+      board?.feed({ kind: 'closeEnrolment' });
+      return;
+    case 'replace': {
+      const other = world.device(fault.by);
+      if (other !== undefined) board?.feed({ kind: 'replace', place: place(fault.place), key: other.key });
+      return;
+    }
   }
 }
 
-function boardsAt(world: World, places: readonly number[]): number[] {
-  return world.boards.filter((board) => places.includes(board.place)).map((board) => board.index);
+function boardsAt(world: World, devices: readonly number[]): number[] {
+  return world.boards.filter((board) => devices.includes(board.device)).map((board) => board.index);
 }
 
 /** A stranger says again what was said, in the order in which it was said, for ever; the first time fast. */

@@ -58,6 +58,9 @@ const fault = z.discriminatedUnion('event', [
   /** From now on k3s and its tools hang on this device: nothing that is asked of them is ever answered. */
   z.object({ at: seconds, event: z.literal('hang'), device }),
   z.object({ at: seconds, event: z.literal('resolve'), device }),
+  /** Claimed sites: a person at `device`, which opened enrolment, ends it, or gives a place to another board. */
+  z.object({ at: seconds, event: z.literal('close-enrolment'), device }),
+  z.object({ at: seconds, event: z.literal('replace'), device, place: device, by: device }),
 ]);
 
 export type Fault = z.output<typeof fault>;
@@ -76,6 +79,9 @@ export const scheduleSchema = z
       .regex(/^(first-online|majority|designated: [1-9]\d*)$/)
       .default('first-online'),
     refound: z.boolean().default(false),
+    /** `claimed`: boards come without places; `places` of them are in the roster, by default as many as devices. */
+    enrolment: z.enum(['stamped', 'claimed']).default('stamped'),
+    places: z.int().min(1).max(253).optional(),
     /** Ports stay silent for 30 s after carrier. */
     spanningTree: z.boolean().default(false),
     /** Whether everything is healed at the end and the site must converge. */

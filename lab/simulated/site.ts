@@ -19,8 +19,9 @@ const editions = new Map<string, Site>();
 
 /** The site that a scenario's devices know, in one edition of its roster. Kept: thousands of seeds ask for the same. */
 export function siteFor(scenario: Scenario, edition: Edition = first): Site {
-  const { devices, workers, policy, refound } = scenario;
-  const named = JSON.stringify([devices, workers, policy, refound, scenario.electors, edition]);
+  const { devices, workers, policy, refound, enrolment, places } = scenario;
+  const kind = [devices, workers, policy, refound, enrolment, places, scenario.electors];
+  const named = JSON.stringify([...kind, edition]);
   let site = editions.get(named);
   if (site === undefined) {
     const roster = rosterFor(scenario, edition);
@@ -31,21 +32,23 @@ export function siteFor(scenario: Scenario, edition: Edition = first): Site {
 }
 
 function rosterFor(scenario: Scenario, { epoch, deny, electors, fork }: Edition): Roster {
-  const { devices, workers, policy, refound } = scenario;
-  const indexes = Array.from({ length: devices }, (_, index) => index + 1);
+  const { workers, policy, refound, enrolment } = scenario;
+  const claimed = enrolment === 'claimed';
+  const length = claimed ? (scenario.places ?? scenario.devices) : scenario.devices;
+  const indexes = Array.from({ length }, (_, index) => index + 1);
   const deciding = electors ?? scenario.electors ?? indexes.slice(0, mostElectors);
   return {
     site: 'simulated',
     epoch,
     previous: epoch === 1 ? null : digest(`${epoch - 1}`),
-    enrolment: 'stamped',
+    enrolment,
     policy: policy.replace(/^designated: (\d+)$/, 'designated: n$1'),
     onFounderLoss: refound ? 'refound' : 'alarm',
     subnet: fork ? '198.18.1.0/24' : '198.18.0.0/24',
     places: indexes.map((index) => ({
       place: place(index),
       name: `n${index}`,
-      key: keyOf(index),
+      key: claimed ? undefined : keyOf(index),
       server: !workers.includes(index),
       class: index % 3,
       domain: index % 2 === 0 ? 'even' : 'odd',

@@ -1,9 +1,12 @@
 // A whole simulated site in virtual time. The same scenario and seed give the same run, event for event.
+import { sizeOf } from '../../firstboot/protocol/claims.ts';
+import { speakerOf } from '../../firstboot/protocol/envelope.ts';
 import type { Alarm } from '../../firstboot/protocol/events.ts';
 import type { Message } from '../../firstboot/protocol/messages.ts';
 import type { TransitionName } from '../../firstboot/protocol/phases.ts';
 import type { Record } from '../../firstboot/protocol/record.ts';
-import type { ClusterId, Dossier, Identity } from '../../firstboot/protocol/terms.ts';
+import type { Site } from '../../firstboot/protocol/site.ts';
+import type { ClusterId, Dossier, Identity, PublicKey } from '../../firstboot/protocol/terms.ts';
 import { Board, honestDossier } from './board.ts';
 import type { Checker } from './checkers/checker.ts';
 import { Clusters } from './clusters.ts';
@@ -12,6 +15,7 @@ import { Network } from './network.ts';
 import { Queue } from './queue.ts';
 import { Random } from './random.ts';
 import type { Scenario } from './schedule.ts';
+import { keyOf } from './seals.ts';
 import { siteFor } from './site.ts';
 
 interface Item {
@@ -53,10 +57,14 @@ export class World {
   decidedAfter: number | undefined;
   decidedAt = Number.POSITIVE_INFINITY;
   datagrams = 0;
+  /** Of every board that ever was at the site; one of a claimed site that is flashed again comes with another. */
+  readonly keys = new Set<PublicKey>();
   /** Handled so far. */
   events = 0;
   /** Events since time last moved: a run that does not move is a bug, and is ended. */
   #without = 0;
+  /** Whose key signed a message; kept in claimed sites only. */
+  readonly #signedBy = new WeakMap<Message, PublicKey>();
   readonly #queue = new Queue<Item>();
   readonly #checkers: readonly Checker[];
 
@@ -69,14 +77,41 @@ export class World {
     this.#checkers = checkers;
     this.timeline = withTimeline ? [] : undefined;
     const site = siteFor(scenario);
-    for (const member of site.members) {
-      if (member !== undefined) this.boards.push(new Board(this, this.boards.length, member.place, site));
-    }
+    for (let device = 1; device <= scenario.devices; device += 1)
+      this.boards.push(new Board(this, this.boards.length, device, site));
   }
 
-  /** The board with this place's stamp; of two, the first. */
+  /** The board at this place; of two, the first. */
   boardAt(place: number): Board | undefined {
     return this.boards.find((board) => board.place === place);
+  }
+
+  /** The board that schedules name so; of two with one stamp, the first. */
+  device(device: number): Board | undefined {
+    return this.boards.find((board) => board.device === device);
+  }
+
+  /**
+   * Did the board at this place sign these words? Signatures of the model name their signer: read here without the
+   * protocol's own functions. In a claimed site any board may have the place.
+   */
+  signed(place: number, words: string, signature: string): boolean {
+    const [key = ''] = signature.split('|', 1);
+    const known =
+      this.boards[0]?.stamped.claimed === true ? this.keys.has(key as PublicKey) : key === keyOf(place);
+    return known && signature.startsWith(`${key}|${words}|`);
+  }
+
+  /** More boards came to a claimed site than it has places: the weaker promise ends there. */
+  get overcrowded(): boolean {
+    const site = this.boards[0]?.stamped;
+    return site?.claimed === true && this.keys.size > sizeOf(site);
+  }
+
+  /** What the envelope looks at: the key of the place, or the one that the message itself names. */
+  signedRightly(message: Message, site: Site): boolean {
+    const key = speakerOf(message, site);
+    return key !== undefined && key === this.#signedBy.get(message);
   }
 
   /** Runs until the time, or until `enough` says so. */
@@ -131,6 +166,8 @@ export class World {
 
   transmit(from: number, message: Message): void {
     const { network, now } = this;
+    const speaker = this.boards[from];
+    if (speaker?.stamped.claimed === true) this.#signedBy.set(message, speaker.key);
     for (const board of this.boards) {
       if (board.index === from || (message.to !== 0 && message.to !== board.place)) continue;
       if (board.stolen) this.at(now + 5, () => this.onHeardByThief(board, message));
@@ -165,7 +202,7 @@ export class World {
     const who =
       board === undefined
         ? ''
-        : `device ${board.place}${board.index >= this.scenario.devices ? ' (clone)' : ''}: `;
+        : `device ${board.device}${board.index >= this.scenario.devices ? ' (clone)' : ''}${board.stamped.claimed ? ` at ${board.place}` : ''}: `;
     this.timeline?.push(`${(this.now / 1000).toFixed(3).padStart(10)} s  ${who}${text}`);
   }
 

@@ -47,6 +47,8 @@ function site(): Site {
     members: [undefined, ...members],
     electors: [1, 2, 3].map(place),
     slots: [-1, 0, 1, 2],
+    rosterElectors: 'e'.repeat(16) as Site['rosterElectors'],
+    deniedKeys: [],
     electorsHash: '00'.repeat(8) as Site['electorsHash'],
     quorum: 2,
   };

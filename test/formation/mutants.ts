@@ -118,7 +118,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'electors come from the newest roster',
     file: 'rosters.ts',
-    from: 'site.electorsHash !== current.electorsHash',
+    from: 'site.rosterElectors !== current.rosterElectors',
     to: 'false',
   },
   {

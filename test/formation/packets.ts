@@ -9,6 +9,7 @@ import type {
   ClusterId,
   Hash,
   Incarnation,
+  PublicKey,
   ShortHash,
   Signature,
 } from '../../firstboot/protocol/terms.ts';
@@ -32,25 +33,27 @@ const signature = hex(64).map((text) => text as Signature);
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const kind = <K extends Body['kind']>(name: K) => fc.constant(name);
 
+const key = hex(32).map((text) => text as PublicKey);
+const clusterSaid = fc.record({
+  identity,
+  ready: fc.boolean(),
+  server: fc.boolean(),
+  servers: fc.integer({ min: 0, max: 255 }),
+  members: fc.integer({ min: 0, max: 253 }),
+  data: fc.boolean(),
+});
+
 const body: fc.Arbitrary<Body> = fc.oneof(
   fc.record({
     kind: kind('hello'),
     phase: fc.constantFrom(...phases),
     canFound: fc.boolean(),
-    cluster: maybe(
-      fc.record({
-        identity,
-        ready: fc.boolean(),
-        server: fc.boolean(),
-        servers: fc.integer({ min: 0, max: 255 }),
-        members: fc.integer({ min: 0, max: 253 }),
-        data: fc.boolean(),
-      }),
-    ),
+    cluster: maybe(clusterSaid),
     decided: maybe(cluster),
     gone: maybe(cluster),
     epoch: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
     roster: hex(8).map((text) => text as ShortHash),
+    serial: maybe(fc.integer({ min: 1, max: 2 ** 32 - 1 })),
     vector,
     challenge,
     echoes: fc.array(fc.record({ place, challenge }), { maxLength: 32, size: 'max' }),
@@ -86,6 +89,30 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     cause: fc.constantFrom('silent' as const, 'gone' as const),
     cluster,
     signature,
+  }),
+  fc.record({
+    kind: kind('claim'),
+    key,
+    class: fc.integer({ min: 0, max: 255 }),
+    canFound: fc.boolean(),
+    wants: maybe(key),
+    echo: maybe(challenge),
+    challenge,
+  }),
+  fc.record({
+    kind: kind('offer'),
+    key,
+    founder: key,
+    serial: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+    listed: fc.integer({ min: 1, max: 253 }),
+    open: fc.boolean(),
+    cluster: maybe(clusterSaid),
+    decided: maybe(cluster),
+    challenge,
+    answers: fc.array(fc.record({ place: fc.oneof(fc.constant(0 as const), place), challenge }), {
+      maxLength: 30,
+      size: 'max',
+    }),
   }),
 );
 

@@ -1,5 +1,6 @@
 // Every promise, one checker each.
 
+import { boundOnce } from './bound-once.ts';
 import { calmOnce } from './calm-once.ts';
 import type { Checker } from './checker.ts';
 import { dataKept } from './data-kept.ts';
@@ -18,5 +19,6 @@ export function allCheckers(): readonly Checker[] {
     foundsOnce(),
     saidIsKept(),
     calmOnce(),
+    boundOnce(),
   ];
 }

@@ -1,6 +1,5 @@
 // Promise 1: a generation decides one identity; see memory.ts for what is not promised.
 import { type Certificate, sameIdentity } from '../../../firstboot/protocol/terms.ts';
-import { keyOf } from '../seals.ts';
 import type { Checker } from './checker.ts';
 
 const promise = 'one identity a generation';
@@ -12,10 +11,7 @@ export function oneIdentity(): Checker {
     persisted(world, _, { decided: certificate }) {
       if (certificate === undefined) return;
       const { generation, value, signers } = certificate;
-      // Signatures of the model name their signer: read here without the protocol's own functions.
-      const genuine = signers.every(({ place, signature }) =>
-        signature.startsWith(`${keyOf(place)}|accepted|`),
-      );
+      const genuine = signers.every(({ place, signature }) => world.signed(place, 'accepted', signature));
       if (!genuine) world.violate(promise, `generation ${generation}: forged for ${value.cluster}`);
       // Judged when it is first on a disk: who knew whom then is what counts, not what is learned later.
       const known = decided.get(generation) ?? [];

@@ -1,7 +1,6 @@
 // Promise 2: a next generation opens only by proof, and only where the policy knows a next one.
 import { quorumOf } from '../../../firstboot/protocol/site.ts';
 import type { Past } from '../../../firstboot/protocol/terms.ts';
-import { keyOf } from '../seals.ts';
 import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
@@ -21,14 +20,13 @@ export function provenGenerations(): Checker {
   };
 }
 
-/** Signatures of the model name their signer and what was signed: read here without the protocol's own functions. */
 function proven(world: World, { certificate, proof }: Past): boolean {
   const electors = world.boards[0]?.stamped.electors ?? [];
   const signers = proof.kind === 'gone' ? [proof.signer] : proof.signers;
   const genuine = signers.every((signer) => {
     const cause = proof.kind === 'gone' ? 'gone' : 'silent';
     return (
-      signer.signature.startsWith(`${keyOf(signer.place)}|${cause}|`) &&
+      world.signed(signer.place, cause, signer.signature) &&
       signer.signature.includes(`|${certificate.generation}|${certificate.value.cluster}|`)
     );
   });
