@@ -36,7 +36,7 @@ export interface AgentConfig {
   };
   /** Names of interfaces that may be the LAN, as systemd.network matches them, parted by blanks. */
   readonly lan?: { readonly interface: string };
-  /** What the nodes of devices carry, by device; those without either are left out. Taints are `KEY=VALUE:EFFECT`. */
+  /** What the nodes of devices carry, by host name; those without either are left out. Taints are `KEY=VALUE:EFFECT`. */
   readonly nodes?: Readonly<
     Record<string, { readonly labels: Readonly<Record<string, string>>; readonly taints: readonly string[] }>
   >;

@@ -28,6 +28,7 @@ limits: {containerLogs: {size: 1MiB, files: 2}, images: {high: 80, low: 70}}
     limits: { containerLogs: { size: 1024 ** 2, files: 2 }, images: { high: 80, low: 70 } },
   });
   expect(config.nodes).toEqual({
-    one: { labels: { 'example.com/role': 'till' }, taints: ['till=yes:NoSchedule'] },
+    // A node goes by its host name.
+    'shop-one': { labels: { 'example.com/role': 'till' }, taints: ['till=yes:NoSchedule'] },
   });
 });

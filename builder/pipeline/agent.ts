@@ -30,7 +30,7 @@ export function agentConfigOf(
       siteInterface: network.siteInterface,
     },
     lan: { interface: lan.interface },
-    nodes: Object.fromEntries(nodes.map(({ name, labels, taints }) => [name, { labels, taints }])),
+    nodes: Object.fromEntries(nodes.map(({ hostname, labels, taints }) => [hostname, { labels, taints }])),
     limits: { containerLogs: limits.containerLogs, images: limits.images },
     port: statusPort,
   };

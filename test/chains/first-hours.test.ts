@@ -140,7 +140,7 @@ it('what the agent is told: k3s, networks, nodes, limits', async () => {
     k3s: { standIn: true, config: { debug: true } },
     network: { podCidr: '10.52.0.0/16', serviceCidr: '10.53.0.0/16' },
     lan: { interface: 'en*' },
-    nodes: { two: { labels: { 'example.com/role': 'till' }, taints: ['till=yes:NoSchedule'] } },
+    nodes: { 'hours-two': { labels: { 'example.com/role': 'till' }, taints: ['till=yes:NoSchedule'] } },
     limits: { containerLogs: { size: 1024 ** 2, files: 2 }, images: { high: 80, low: 70 } },
   });
 });
