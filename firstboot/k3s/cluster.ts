@@ -14,7 +14,7 @@ import { type K3sPaths, k3sPaths } from './paths.ts';
 import { incapability } from './prepare.ts';
 import { Reconciler, type Seen } from './reconciler.ts';
 import { RoleOfDevice } from './role.ts';
-import { Runner } from './runner.ts';
+import { Runner, Waiting } from './runner.ts';
 import { Serving } from './serving.ts';
 import { criticalOptions } from './settings.ts';
 import { makeStore, readStore, type Store, setAside } from './store.ts';
@@ -126,8 +126,9 @@ export class K3sCluster implements LocalCluster {
         this.#problem = undefined;
       } catch (error) {
         const problem = inOneLine(error);
-        if (problem !== this.#problem) console.error(`k3s: ${effect?.kind ?? 'look'}: ${problem}`);
-        this.#problem = problem;
+        if (error instanceof Waiting) this.#runner.doing = problem;
+        else if (problem !== this.#problem) console.error(`k3s: ${effect?.kind ?? 'look'}: ${problem}`);
+        this.#problem = error instanceof Waiting ? undefined : problem;
         // What came later may be the way out; else it is tried again.
         if (this.#waiting.length > 1) this.#waiting.shift();
       }

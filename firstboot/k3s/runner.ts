@@ -11,6 +11,9 @@ import type { Node } from './settings.ts';
 import { nodePassword, readStore, type Store, writeStore } from './store.ts';
 import type { K3sRole, Units } from './units.ts';
 
+/** Nothing is wrong: what it waits for comes by itself. */
+export class Waiting extends Error {}
+
 export interface RunnerFacts extends Pick<DeviceFacts, 'config' | 'neighbourhood'> {
   readonly paths: K3sPaths;
   readonly units: Units;
@@ -131,7 +134,7 @@ export class Runner {
     const name = neighbourhood.site().members[place]?.name;
     if (name === undefined) throw new Error(`place ${place} is not in the roster`);
     const carrier = interfaceOf(address);
-    if (carrier === undefined) throw new Error(`waits for its address ${address}`);
+    if (carrier === undefined) throw new Waiting(`waits for its address ${address}`);
     const { labels = {}, taints = [] } = config.nodes?.[name] ?? {};
     return { name, address, interface: carrier, labels, taints, cgroupV1: isCgroupV1() };
   }

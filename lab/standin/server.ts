@@ -176,6 +176,8 @@ async function listen(
     },
     (request, response) => void answer(served, request, response),
   );
+  // As long as k3s keeps them: Node's five seconds would make every look a new handshake.
+  server.keepAliveTimeout = 90_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, options.one('bind-address'), resolve);

@@ -1,6 +1,7 @@
 // Hosts for the contract of k3s: a network, mount and cgroup namespace each, on one bridge. The k3s is the stand-in, or
 // the real one that EDGEKILN_K3S names; that one also gets what it needs beside it: containerd's shim, runc, CNI plugins.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   existsSync,
@@ -21,6 +22,8 @@ const tag = `ek${process.pid}`;
 const controllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids'].filter(
   (name) => existsSync(`/sys/fs/cgroup/${name}/cgroup.procs`),
 );
+
+const k3s = real ?? join(import.meta.dirname, '../../dist/k3s-stand-in.mjs');
 
 export const isReal = real !== undefined;
 
@@ -65,7 +68,7 @@ export class Host {
   readonly address: string;
   readonly #folder: string;
   readonly #space: string;
-  #serverSettings = '';
+  #serverSettings: string | undefined;
   #process: ChildProcess | undefined;
   #log = '';
 
@@ -118,7 +121,8 @@ export class Host {
   start(...args: ['server' | 'agent', ...string[]]): void {
     // An agent does not start with what only a server knows.
     if (args[0] === 'agent') this.forget(`/etc/rancher/k3s/config.yaml.d/${serverFile}`);
-    else this.configure(serverFile, `${trimmedServer}${this.#serverSettings}`);
+    else if (this.#serverSettings !== undefined)
+      this.configure(serverFile, `${trimmedServer}${this.#serverSettings}`);
     this.#log = '';
     this.#process = this.#spawn(args);
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
@@ -130,14 +134,13 @@ export class Host {
   }
 
   /** A short verb of k3s, such as `token create`. */
-  async run(...args: string[]): Promise<string> {
-    const started = this.#spawn(args);
-    let out = '';
-    started.stdout?.on('data', (part: Buffer) => {
-      out += part.toString();
-    });
-    await new Promise((resolve) => started.once('close', resolve));
-    return out.trim();
+  run(...args: string[]): Promise<string> {
+    return said(this.#spawn(args));
+  }
+
+  /** A program of this project's tests on the host, with K3S in its environment: what it says. */
+  runScript(file: string, ...args: string[]): Promise<string> {
+    return said(this.#spawn(['--import', 'tsx', join(import.meta.dirname, file), ...args], process.execPath));
   }
 
   get running(): boolean {
@@ -197,16 +200,29 @@ export class Host {
     return this.ask(`https://127.0.0.1:6443${path}`, '-X', method, ...identity, ...given);
   }
 
-  #spawn(args: readonly string[]): ChildProcess {
-    const program = real ?? join(import.meta.dirname, '../../dist/k3s-stand-in.mjs');
+  #spawn(args: readonly string[], program = k3s): ChildProcess {
     const join_ = controllers.map((name) => `echo $$ > /sys/fs/cgroup/${name}/${this.#space}/cgroup.procs`);
     const outer = `${join_.join('\n')}\nexec ip netns exec ${this.#space} unshare -m -C sh -c '${enter.replaceAll("'", "'\\''")}' "$@"`;
-    const env = { ...process.env, PATH: `${programs()}:${process.env['PATH']}` };
+    const env = { ...process.env, K3S: k3s, PATH: `${programs()}:${process.env['PATH']}` };
     return spawn('sh', ['-c', outer, 'sh', this.#folder, program, ...args], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   }
+}
+
+async function said(started: ChildProcess): Promise<string> {
+  let out = '';
+  started.stdout?.on('data', (part: Buffer) => {
+    out += part.toString();
+  });
+  let problem = '';
+  started.stderr?.on('data', (part: Buffer) => {
+    problem += part.toString();
+  });
+  const [code] = await once(started, 'close');
+  if (code !== 0) throw new Error(`it ended with ${code}: ${problem.slice(-2000)}`);
+  return out.trim();
 }
 
 /** What a k3s without tools of its own looks for on its path. */

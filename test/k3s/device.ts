@@ -1,0 +1,41 @@
+// What the agent does with the files of k3s on a device, as a program for a host of these tests: `make` a cluster that
+// nobody has started, `look` whether the stopped one is empty, `retire` it.
+
+import { endContainers } from '../../firstboot/k3s/containers.ts';
+import { inspect } from '../../firstboot/k3s/inspection.ts';
+import { k3sPaths } from '../../firstboot/k3s/paths.ts';
+import { isCgroupV1, writeConfig } from '../../firstboot/k3s/prepare.ts';
+import { criticalOptions } from '../../firstboot/k3s/settings.ts';
+import { makeStore, readStore, setAside, writeStore } from '../../firstboot/k3s/store.ts';
+import type { AgentConfig } from '../../formats/agentconfig.ts';
+import { place } from '../../formats/roster.ts';
+
+const [verb, name = '', address = ''] = process.argv.slice(2);
+const paths = { ...k3sPaths('/'), program: process.env['K3S'] ?? '' };
+const settings = { 'flannel-backend': 'none', 'disable-network-policy': true, 'disable-kube-proxy': true };
+const config: AgentConfig = {
+  version: 1,
+  site: 'contract',
+  edgekiln: '0',
+  port: 80,
+  k3s: { version: 'given', standIn: false, config: { ...settings, 'kubelet-arg': ['fail-swap-on=false'] } },
+};
+const node = { name, address, interface: 'eth0', labels: {}, taints: [], cgroupV1: isCgroupV1() };
+const store = await readStore(paths);
+
+if (verb === 'make') {
+  const made = await makeStore(paths, place(1), criticalOptions(config));
+  await writeConfig(paths, config, node, made, true);
+  process.stdout.write(made.identity.ca);
+} else if (store === undefined) {
+  throw new Error('there is no cluster');
+} else if (verb === 'look') {
+  // As after its first READY: the permit to found is spent.
+  await writeStore(paths, { ...store, ready: true });
+  await writeConfig(paths, config, node, store, false);
+  process.stdout.write((await inspect(paths, true)) ?? 'empty');
+} else if (verb === 'retire') {
+  await endContainers();
+  await setAside(paths, store.identity.cluster);
+  process.stdout.write(store.identity.cluster);
+}
