@@ -55,21 +55,23 @@ export function lengthOf(bytes: Bytes): number {
   return bytes.at === 'memory' ? bytes.bytes.length : bytes.length;
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /**
  * A file name as text. Names are bytes to Linux: each byte that is not part of valid UTF-8 becomes the lone
  * surrogate U+DC00 + byte (as Python's surrogateescape does), so that every name survives a round trip.
  */
 export function nameFromBytes(bytes: Uint8Array): string {
-  let ascii = true;
-  for (const byte of bytes) if (byte >= 0x80) ascii = false;
-  if (ascii) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-  try {
-    return strict.decode(bytes);
-  } catch {
-    return escapeInvalid(bytes);
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  let text = '';
+  let valid = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const length = sequenceLength(bytes, at);
+    if (length === 0) {
+      text += buffer.toString('utf8', valid, at) + String.fromCharCode(0xdc00 + (bytes[at] ?? 0));
+      valid = at + 1;
+    }
+    at += length || 1;
   }
+  return text + buffer.toString('utf8', valid);
 }
 
 /** The bytes of a name made by `nameFromBytes` or written by hand. */
@@ -87,28 +89,19 @@ export function nameToBytes(name: string): Uint8Array {
   return Buffer.concat(parts);
 }
 
-function escapeInvalid(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; ) {
-    const length = sequenceLength(bytes, at);
-    text +=
-      length === 0
-        ? String.fromCharCode(0xdc00 + (bytes[at] ?? 0))
-        : strict.decode(bytes.subarray(at, at + length));
-    at += length || 1;
-  }
-  return text;
-}
-
-/** Length of the valid UTF-8 sequence at `at`; 0 if there is none. */
+/**
+ * Length of the valid UTF-8 sequence at `at`; 0 if there is none. Source: table 3-7 (well-formed byte sequences) of the
+ * Unicode standard: no longer form than needed, no surrogates, nothing above U+10FFFF.
+ */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at] ?? 0;
   if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
   const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  try {
-    strict.decode(bytes.subarray(at, at + length));
-    return length;
-  } catch {
-    return 0;
-  }
+  const second = bytes[at + 1] ?? 0;
+  const lowest = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const highest = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < lowest || second > highest) return 0;
+  for (let i = at + 2; i < at + length; i++) if (((bytes[i] ?? 0) & 0xc0) !== 0x80) return 0;
+  return length;
 }

@@ -211,4 +211,48 @@ describe('file names', () => {
     }
     expect(nameFromBytes(Uint8Array.of(0xc3, 0xa9))).toBe('é');
   });
+
+  it('are UTF-8 where the platform says so, and survive where not', () => {
+    const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    const decoded = (bytes: Uint8Array): string | undefined => {
+      try {
+        return strict.decode(bytes);
+      } catch {
+        return undefined;
+      }
+    };
+    const same = (bytes: Uint8Array): void => {
+      const text = nameFromBytes(bytes);
+      const platform = decoded(bytes);
+      if (platform === undefined) expect(text).toMatch(/[\udc80-\udcff]/);
+      else expect(text).toBe(platform);
+      expect(Buffer.compare(nameToBytes(text), bytes)).toBe(0);
+    };
+    for (let first = 0x80; first < 0x100; first++) {
+      for (let second = 0; second < 0x100; second++) {
+        same(Uint8Array.of(first, second));
+        same(Uint8Array.of(0x61, first, second, 0x80, 0xbf));
+      }
+    }
+    const near = fc.constantFrom(
+      0x61,
+      0x80,
+      0x8f,
+      0x90,
+      0x9f,
+      0xa0,
+      0xbf,
+      0xc1,
+      0xc2,
+      0xe0,
+      0xed,
+      0xf0,
+      0xf4,
+      0xf5,
+    );
+    fc.assert(
+      fc.property(fc.array(near), (bytes) => same(Uint8Array.from(bytes))),
+      { numRuns: 2000 },
+    );
+  });
 });
