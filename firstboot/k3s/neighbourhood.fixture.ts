@@ -40,6 +40,8 @@ export function siteOf({ count, members = {} }: Pick<Given, 'count' | 'members'>
     electors: [place(1)],
     slots: [-1, 0, ...all.slice(1).map(() => -1)],
     electorsHash: '' as ShortHash,
+    rosterElectors: '' as ShortHash,
+    deniedKeys: [],
     quorum: 1,
   };
 }
