@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import fc from 'fast-check';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure, renderError } from '../../formats/errors.ts';
@@ -221,19 +222,23 @@ describe('file names', () => {
         return undefined;
       }
     };
-    const same = (bytes: Uint8Array): void => {
+    const isSame = (bytes: Uint8Array): boolean => {
       const text = nameFromBytes(bytes);
       const platform = decoded(bytes);
-      if (platform === undefined) expect(text).toMatch(/[\udc80-\udcff]/);
-      else expect(text).toBe(platform);
-      expect(Buffer.compare(nameToBytes(text), bytes)).toBe(0);
+      const asText = platform === undefined ? /[\udc80-\udcff]/.test(text) : text === platform;
+      return asText && Buffer.compare(nameToBytes(text), bytes) === 0;
     };
+    const wrong: number[][] = [];
     for (let first = 0x80; first < 0x100; first++) {
       for (let second = 0; second < 0x100; second++) {
-        same(Uint8Array.of(first, second));
-        same(Uint8Array.of(0x61, first, second, 0x80, 0xbf));
+        for (const bytes of [
+          [first, second],
+          [0x61, first, second, 0x80, 0xbf],
+        ])
+          if (!isSame(Uint8Array.from(bytes))) wrong.push(bytes);
       }
     }
+    expect(wrong).toEqual([]);
     const near = fc.constantFrom(
       0x61,
       0x80,
@@ -251,7 +256,7 @@ describe('file names', () => {
       0xf5,
     );
     fc.assert(
-      fc.property(fc.array(near), (bytes) => same(Uint8Array.from(bytes))),
+      fc.property(fc.array(near), (bytes) => isSame(Uint8Array.from(bytes))),
       { numRuns: 2000 },
     );
   });
