@@ -25,6 +25,8 @@ export interface Journal {
   readonly clock: Milliseconds;
   /** When past operations began, by that clock. */
   readonly begun: readonly Milliseconds[];
+  /** When the last one ended without its purpose; absent where that never happened. */
+  readonly undone?: Milliseconds | undefined;
   /** Places that came back after they were removed, once each time. */
   readonly returns: readonly Place[];
 }
@@ -32,14 +34,24 @@ export interface Journal {
 export const emptyJournal: Journal = { operation: undefined, nextId: 1, clock: 0, begun: [], returns: [] };
 
 const minute: Milliseconds = 60_000;
-/** Budget of whole operations: one in ten minutes, three in a day of watched time. Growing from one is free of it. */
+/** Budget of whole operations, by watched time: one in ten minutes, and three replacements in a day. */
 export const pauseBetween: Milliseconds = 10 * minute;
 export const mostInADay = 3;
 const day: Milliseconds = 24 * 60 * minute;
 
-/** Why no operation may begin now, or undefined. */
-export function mayBegin({ begun, clock }: Journal, kind: Operation['kind']): string | undefined {
-  const last = begun.at(-1);
+/** `mend`: a server is known to be gone, or the voters are of an even number. `grow`: one server works, more would be better. */
+export type Need = 'mend' | 'grow';
+
+/**
+ * Why no operation may begin now, or undefined. What mends waits for no pause, because the cluster is worse off with
+ * every minute: unless the last operation failed, so that a candidate that cannot become a server is not tried for ever.
+ */
+export function mayBegin(
+  { begun, undone, clock }: Journal,
+  kind: Operation['kind'],
+  need: Need,
+): string | undefined {
+  const last = need === 'mend' ? undone : begun.at(-1);
   if (last !== undefined && clock - last < pauseBetween) return 'one operation in ten minutes';
   if (kind === 'replace' && begun.filter((at) => clock - at < day).length >= mostInADay)
     return 'three operations a day';
@@ -67,7 +79,9 @@ export function applyChange(journal: Journal, change: JournalChange): Journal {
       if (operation?.candidates.includes(change.place) !== true) return journal;
       return { ...journal, operation: { ...operation, age: 0 } };
     case 'end':
-      return { ...journal, operation: undefined };
+      return change.outcome === 'done'
+        ? { ...journal, operation: undefined }
+        : { ...journal, operation: undefined, undone: clock };
   }
 }
 

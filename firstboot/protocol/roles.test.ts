@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { place } from '../../formats/roster.ts';
 import { runServers } from '../../lab/simulated/servers.ts';
-import { emptyJournal, type Journal, mayBegin } from './journal.ts';
+import { applyChange, emptyJournal, type Journal, mayBegin, watched } from './journal.ts';
 import { type ClusterView, decideRoles, defaultRoles, type NodeView } from './roles.ts';
 
 const node = (index: number, change: Partial<NodeView> = {}): NodeView => ({
@@ -102,11 +102,35 @@ describe('roles', () => {
 
   it('budgets count whole operations', () => {
     const begun = { ...emptyJournal, clock: 700_000, begun: [100_001] };
-    expect(mayBegin(begun, 'replace')).toBe('one operation in ten minutes');
-    expect(mayBegin({ ...begun, clock: 5e6, begun: [1, 1e6, 2e6] }, 'replace')).toBe(
-      'three operations a day',
-    );
-    expect(mayBegin({ ...begun, clock: 2e8, begun: [1, 1e6, 2e6] }, 'replace')).toBeUndefined();
+    expect(mayBegin(begun, 'grow', 'grow')).toBe('one operation in ten minutes');
+    const often = { ...begun, clock: 5e6, begun: [1, 1e6, 2e6] };
+    expect(mayBegin(often, 'replace', 'mend')).toBe('three operations a day');
+    expect(mayBegin({ ...often, clock: 2e8 }, 'replace', 'mend')).toBeUndefined();
+  });
+
+  it('what mends waits for no pause, unless the last operation failed', () => {
+    const begun = { ...emptyJournal, clock: 700_000, begun: [690_000] };
+    // A server was flashed again, and is an agent now: two voters are not left alone for ten minutes.
+    expect(decide([server(1), server(2), node(3)], begun)).toMatchObject({
+      change: { operation: { kind: 'grow', candidates: [3] } },
+    });
+    const dead = server(3, { ready: false });
+    expect(decide([server(1), server(2), dead, node(4)], begun)).toMatchObject({
+      change: { operation: { kind: 'replace', candidates: [4] } },
+    });
+    expect(decide([server(1), node(2), node(3)], begun)).toEqual({
+      kind: 'nothing',
+      why: 'one operation in ten minutes',
+    });
+    const operation = { id: 1, kind: 'grow', candidates: [], tried: [], dead: undefined, age: 0 } as const;
+    const failed = applyChange({ ...begun, operation }, { kind: 'end', outcome: 'undone' });
+    expect(decide([server(1), server(2), node(3)], failed)).toEqual({
+      kind: 'nothing',
+      why: 'one operation in ten minutes',
+    });
+    expect(decide([server(1), server(2), node(3)], watched(failed, 600_000))).toMatchObject({
+      change: { kind: 'begin' },
+    });
   });
 });
 

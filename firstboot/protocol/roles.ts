@@ -2,7 +2,7 @@
 // on a server (firstboot/k3s), under preconditions; what it began is in the cluster's journal before it is done, so
 // that whoever looks next goes on with it, undoes it, or finds nothing to do.
 import type { Place } from '../../formats/roster.ts';
-import { type Journal, mayBegin, type Operation } from './journal.ts';
+import { type Journal, mayBegin, type Need, type Operation } from './journal.ts';
 import type { Milliseconds } from './terms.ts';
 
 export interface NodeView {
@@ -92,7 +92,9 @@ function considerGrowing(view: ClusterView, settings: RoleSettings): Decision {
     return { kind: 'nothing', why: 'a server is away: etcd would refuse' };
   const candidates = candidatesOf(nodes, servers, []).slice(0, odd - servers.length);
   if (servers.length + candidates.length < odd) return { kind: 'nothing', why: 'too few candidates are fit' };
-  return begin(view, { kind: 'grow', candidates, tried: [], dead: undefined });
+  // Two voters are worse than one: a server was flashed again and came back as an agent, or was removed.
+  const need = servers.length % 2 === 0 ? 'mend' : 'grow';
+  return begin(view, { kind: 'grow', candidates, tried: [], dead: undefined }, need);
 }
 
 function goOnGrowing(view: ClusterView, operation: Operation): Decision {
@@ -143,7 +145,8 @@ function considerReplacing(view: ClusterView, settings: RoleSettings): Decision 
   }
   const chosen = candidatesOf(nodes, servers, [dead.place])[0];
   if (chosen === undefined) return { kind: 'nothing', why: 'no candidate: its return heals' };
-  return begin(view, { kind: 'replace', candidates: [chosen], tried: [dead.place], dead: identityOf(dead) });
+  const operation = { candidates: [chosen], tried: [dead.place], dead: identityOf(dead) };
+  return begin(view, { kind: 'replace', ...operation }, 'mend');
 }
 
 function goOnReplacing(view: ClusterView, operation: Operation): Decision {
@@ -166,8 +169,8 @@ function goOnReplacing(view: ClusterView, operation: Operation): Decision {
   return next === undefined ? end(view, 'undone') : candidates(view, [next], tried);
 }
 
-function begin(view: ClusterView, operation: Omit<Operation, 'id' | 'age'>): Decision {
-  const refusal = mayBegin(view.journal, operation.kind);
+function begin(view: ClusterView, operation: Omit<Operation, 'id' | 'age'>, need: Need): Decision {
+  const refusal = mayBegin(view.journal, operation.kind, need);
   if (refusal !== undefined) return { kind: 'nothing', why: refusal };
   return journal(view, { kind: 'begin', operation: { ...operation, age: 0 } });
 }

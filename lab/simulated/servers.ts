@@ -54,6 +54,7 @@ class ServersWorld {
   readonly #violations: string[] = [];
   readonly #marks = new Map<string, number>();
   readonly #begun: { at: number; kind: string }[] = [];
+  #undoneAt: number | undefined;
   #cluster: Cluster;
   #journal: Journal = emptyJournal;
   #version = 1;
@@ -209,7 +210,10 @@ class ServersWorld {
         return;
       }
       if (decision.change.kind === 'begin') this.#began(decision.change.operation.kind);
-      if (decision.change.kind === 'end') this.#mark(`operation ${decision.change.outcome}`);
+      if (decision.change.kind === 'end') {
+        this.#mark(`operation ${decision.change.outcome}`);
+        if (decision.change.outcome === 'undone') this.#undoneAt = this.#now;
+      }
       this.#write(applyChange(this.#journal, decision.change));
     } else if (decision.kind === 'promote') {
       // Each device asks the journal whether it is still meant.
@@ -255,10 +259,12 @@ class ServersWorld {
   }
 
   #began(kind: string): void {
-    const before = this.#begun.at(-1);
-    if (before !== undefined && this.#now - before.at < pauseBetween) {
-      this.#violations.push(`operations began ${this.#now - before.at} ms apart`);
-    }
+    // Two voters, or one that is dead, are not kept waiting, unless the last operation failed.
+    const servers = this.#cluster.members.filter((member) => member.voter).length;
+    const mends = kind === 'replace' || servers % 2 === 0;
+    const before = mends ? this.#undoneAt : this.#begun.at(-1)?.at;
+    if (before !== undefined && this.#now - before < pauseBetween)
+      this.#violations.push(`a ${kind} began ${this.#now - before} ms after the one before`);
     this.#begun.push({ at: this.#now, kind });
     const today = this.#begun.filter((one) => one.kind === 'replace' && this.#now - one.at < day);
     if (today.length > mostInADay) this.#violations.push(`${today.length} replacements in a day`);
