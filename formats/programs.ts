@@ -69,6 +69,7 @@ export const programs = {
     versionArguments: ['-Version'],
     rare: true,
   },
+  umount: { package: 'mount', purpose: 'what containers leave behind on the device' },
   busybox: {
     package: 'busybox-static',
     purpose: 'ARP on the device, leases in the lab in namespaces',

@@ -1,9 +1,42 @@
-// Containers outlive k3s, so that its restart is nobody's loss. When a cluster is left for good they end too.
-import { readdir, readFile } from 'node:fs/promises';
+// Containers outlive k3s, so that its restart is nobody's loss. When a cluster is left for good they end too, and what
+// they leave goes: the next cluster has other addresses for them, and its plugins refuse a bridge with the old ones.
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../../formats/programs.ts';
 
-/** Ends the containers of k3s on this device; returns when their shims are gone, or after ten seconds. */
-export async function endContainers(): Promise<void> {
+/** Below these k3s and its containers mount; what is mounted there is theirs. */
+const theirMounts = /^\/(run\/k3s|run\/netns\/cni-|var\/lib\/kubelet\/(pods|plugins))/;
+/** Interfaces that k3s's own networks make; those of pods end with them. */
+const theirInterfaces = ['cni0', 'flannel.1', 'flannel-v6.1'];
+/** Addresses that are given out to containers. */
+const leases = '/var/lib/cni/networks';
+
+/** Ends the containers of k3s on this device, and removes their mounts, interfaces and addresses; never a file of theirs. */
+export async function removeContainers(): Promise<void> {
+  await endContainers();
+  // The uppermost first: it may lie on another one.
+  for (const mount of mountsIn(await readFile('/proc/self/mountinfo', 'utf8')).reverse())
+    await run('umount', ['--lazy', mount]);
+  const interfaces = await readdir('/sys/class/net');
+  for (const name of theirInterfaces.filter((one) => interfaces.includes(one)))
+    await run('ip', ['link', 'delete', name]);
+  await rm(leases, { recursive: true, force: true });
+}
+
+/** Mount points that are theirs, in the order they were made; the text is that of /proc/self/mountinfo. */
+export function mountsIn(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) =>
+      (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, code) =>
+        String.fromCharCode(Number.parseInt(code, 8)),
+      ),
+    )
+    .filter((path) => theirMounts.test(path));
+}
+
+/** Returns when the shims are gone, or after ten seconds. */
+async function endContainers(): Promise<void> {
   for (let waited = 0; waited < 10_000; waited += 500) {
     const processes = await processTree();
     const shims = processes.filter(({ command }) =>

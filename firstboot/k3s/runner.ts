@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Identity } from '../protocol/terms.ts';
 import { Api } from './api.ts';
-import { endContainers } from './containers.ts';
+import { removeContainers } from './containers.ts';
 import type { DeviceFacts } from './facts.ts';
 import type { K3sPaths } from './paths.ts';
 import { interfaceOf, isCgroupV1, markWhole, prepare, writeConfig } from './prepare.ts';
@@ -75,7 +75,7 @@ export class Runner {
     this.wanted = false;
     this.ready = false;
     await this.#facts.units.stop();
-    await endContainers();
+    await removeContainers();
     this.role = undefined;
     this.doing = undefined;
   }

@@ -23,6 +23,9 @@ export interface Cable {
   readonly pid: number;
 }
 
+/** Cables this process ever laid: two labs of one process use no name twice. */
+let hubs = 0;
+
 export async function openWires(directory: string): Promise<Wires> {
   const socket = join(directory, 'wires.qmp');
   const qmp = await openQmp(socket);
@@ -37,7 +40,6 @@ export async function openWires(directory: string): Promise<Wires> {
   }
   const parts = ['tap', 'tap-port', 'lan', 'lan-port'] as const;
   const plugged = new Map<string, number>();
-  let hubs = 0;
 
   const unplug = async (name: string): Promise<void> => {
     const hub = plugged.get(name);
@@ -49,7 +51,7 @@ export async function openWires(directory: string): Promise<Wires> {
     async plug({ name, socket: path, mac, pid }) {
       const hub = hubs++;
       plugged.set(name, hub);
-      // Names of devices are the machine's: this process's number keeps two labs apart.
+      // Names of devices are the machine's: this process's number keeps it apart from others.
       const ifname = `ek${process.pid.toString(36)}.${hub.toString(36)}`;
       const add = (type: string, part: (typeof parts)[number], rest: object) =>
         qmp.command('netdev_add', { type, id: `${part}${hub}`, ...rest });

@@ -1,7 +1,11 @@
 // What the agent does with the files of k3s on a device, as a program for a host of these tests: `make` a cluster that
 // nobody has started, `look` whether the stopped one is empty, `retire` it.
 
-import { endContainers } from '../../firstboot/k3s/containers.ts';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import { removeContainers } from '../../firstboot/k3s/containers.ts';
 import { inspect } from '../../firstboot/k3s/inspection.ts';
 import { k3sPaths } from '../../firstboot/k3s/paths.ts';
 import { isCgroupV1, writeConfig } from '../../firstboot/k3s/prepare.ts';
@@ -35,7 +39,14 @@ if (verb === 'make') {
   await writeConfig(paths, config, node, store, false);
   process.stdout.write((await inspect(paths, true)) ?? 'empty');
 } else if (verb === 'retire') {
-  await endContainers();
+  // As pods leave it that nobody stopped.
+  await mkdir('/var/lib/kubelet/pods/one/volumes', { recursive: true });
+  for (const path of ['/var/lib/kubelet/pods/one', '/var/lib/kubelet/pods/one/volumes'])
+    execFileSync('mount', ['-n', '-t', 'tmpfs', 'none', path]);
+  if (!existsSync('/sys/class/net/cni0')) execFileSync('ip', ['link', 'add', 'cni0', 'type', 'bridge']);
+  await removeContainers();
+  const left = /kubelet\/pods/.test(readFileSync('/proc/self/mountinfo', 'utf8'));
+  if (left || Object.keys(networkInterfaces()).includes('cni0')) throw new Error('something is left');
   await setAside(paths, store.identity.cluster);
   process.stdout.write(store.identity.cluster);
 }
