@@ -30,7 +30,7 @@ describe('one copy', () => {
         expect(bytes.length).toBe(bootStateSize);
         expect(decodeBootState(bytes)).toEqual(state);
         expect(bytes.indexOf('seq=')).toBeLessThan(512);
-        expect(bytes.indexOf('seq2=')).toBeGreaterThanOrEqual(512);
+        expect(bytes.indexOf('again=')).toBeGreaterThanOrEqual(512);
       }),
     );
   });
@@ -38,7 +38,7 @@ describe('one copy', () => {
   it('is refused when only one of its sectors was written', () => {
     fc.assert(
       fc.property(anyState, anyState, (before, after) => {
-        fc.pre(before.seq !== after.seq);
+        fc.pre(JSON.stringify(before) !== JSON.stringify(after));
         const torn = Buffer.concat([
           encodeBootState(after).subarray(0, 512),
           encodeBootState(before).subarray(512),

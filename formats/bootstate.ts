@@ -1,8 +1,9 @@
 // The boot state: which slot boots next and how often it may try. Read and written by the boot script, the agent and,
 // later, the update handler. Two copies; each is only ever overwritten in place, the older one first.
 //
-// One copy on EFI machines is a GRUB environment block of 1,024 bytes, two sectors. `seq` stands in the first, `seq2`
-// in the second, so a write that stopped between them shows. All values are one character: GRUB rewrites them in place.
+// One copy on EFI machines is a GRUB environment block of 1,024 bytes, two sectors. The fields stand in the first, and
+// all of them once more, as `again`, in the second: a sector of another write shows, also of one that was given up
+// twice. Values never change their length: GRUB rewrites them in place.
 import { grubEnvironment, readGrubEnvironment } from './grubenv.ts';
 
 export type SlotName = 'a' | 'b';
@@ -30,23 +31,19 @@ export const flashedState: BootState = { seq: 0, primary: 'a', a: 'good', b: 'ba
 const letters = { good: 'g', trial: 't', bad: 'b' } as const satisfies Record<SlotState, string>;
 const states: Readonly<Record<string, SlotState>> = { g: 'good', t: 'trial', b: 'bad' };
 
-/** Fills the first sector so that `seq2` falls into the second. */
+/** Fills the first sector so that `again` falls into the second. */
 const padding = 'x'.repeat(560);
 
 /** One copy as bytes. */
 export function encodeBootState(state: BootState): Buffer {
-  return grubEnvironment(
-    {
-      seq: String(state.seq),
-      primary: state.primary,
-      a: letters[state.a],
-      b: letters[state.b],
-      left: String(state.left),
-      padding,
-      seq2: String(state.seq),
-    },
-    bootStateSize,
-  );
+  const fields = {
+    seq: String(state.seq),
+    primary: state.primary,
+    a: letters[state.a],
+    b: letters[state.b],
+    left: String(state.left),
+  };
+  return grubEnvironment({ ...fields, padding, again: Object.values(fields).join('') }, bootStateSize);
 }
 
 /** One copy from bytes; undefined when it is torn, garbage or holds anything that is not allowed. */
@@ -59,7 +56,8 @@ export function decodeBootState(bytes: Uint8Array): BootState | undefined {
   const b = states[read.get('b') ?? ''];
   const left = digit(read.get('left'));
   if (seq === undefined || left === undefined || a === undefined || b === undefined) return undefined;
-  if (read.get('seq2') !== read.get('seq')) return undefined;
+  const fields = ['seq', 'primary', 'a', 'b', 'left'].map((name) => read.get(name));
+  if (read.get('again') !== fields.join('')) return undefined;
   if (primary !== 'a' && primary !== 'b') return undefined;
   return { seq, primary, a, b, left };
 }

@@ -29,7 +29,7 @@ load_env() {
     *6144+2*) flash_id=f ;;
   esac
 }
-save_env() { printf 'save %s %s%s%s%s%s%s;' "\${2: -5:1}" "$seq" "$primary" "$a" "$b" "$left" "$seq2"; case "$2" in *s[$broken].env) return 1;; esac; }
+save_env() { printf 'save %s %s%s%s%s%s %s;' "\${2: -5:1}" "$seq" "$primary" "$a" "$b" "$left" "$again"; case "$2" in *s[$broken].env) return 1;; esac; }
 linux() {
   case "$1" in *gpt2*) printf 'a' ;; *gpt3*) printf 'b' ;; esac
   case "$*" in *edgekiln.trial*) printf ' on trial' ;; esac
@@ -46,7 +46,8 @@ const code = { good: 'g', trial: 't', bad: 'b' } as const;
 function assignments(state: BootState | undefined): string {
   if (state === undefined) return ':';
   const { seq, primary, a, b, left } = state;
-  return `seq=${seq} seq2=${seq} primary=${primary} a=${code[a]} b=${code[b]} left=${left}`;
+  const again = `${seq}${primary}${code[a]}${code[b]}${left}`;
+  return `seq=${seq} primary=${primary} a=${code[a]} b=${code[b]} left=${left} again=${again}`;
 }
 
 /** Runs the script once a case and gives a line a case: saves, then the slots in order, then stop. */
@@ -73,10 +74,8 @@ function runScript(
 function expected(copies: readonly [BootState | undefined, BootState | undefined]): string {
   const { current, overwrite } = chooseCopy(copies);
   const { order, next } = chooseSlot(current);
-  const save =
-    next === undefined
-      ? ''
-      : `save ${overwrite} ${next.seq}${next.primary}${code[next.a]}${code[next.b]}${next.left}${next.seq};`;
+  const all = next && `${next.seq}${next.primary}${code[next.a]}${code[next.b]}${next.left}`;
+  const save = all === undefined ? '' : `save ${overwrite} ${all} ${all};`;
   const said = next ?? current;
   return `${save}${order.map((slot) => `${slot}${said?.[slot] === 'trial' ? ' on trial' : ''};`).join('')}stop`;
 }
@@ -118,15 +117,15 @@ describe('the boot script', () => {
 
   it('never writes the only whole copy: a good slot is booted uncounted where the other copy cannot be written', () => {
     const good: BootState = { seq: 3, primary: 'a', a: 'good', b: 'good', left: 4 };
-    expect(runScript([{ copies: [good, undefined], broken: '1' }])).toEqual(['save 1 4agg34;a;b;stop']);
-    expect(runScript([{ copies: [undefined, good], broken: '0' }])).toEqual(['save 0 4agg34;a;b;stop']);
+    expect(runScript([{ copies: [good, undefined], broken: '1' }])).toEqual(['save 1 4agg3 4agg3;a;b;stop']);
+    expect(runScript([{ copies: [undefined, good], broken: '0' }])).toEqual(['save 0 4agg3 4agg3;a;b;stop']);
   });
 
   it('does not boot a trial slot whose attempt it cannot count', () => {
     const trial: BootState = { seq: 3, primary: 'b', a: 'good', b: 'trial', left: 3 };
-    expect(runScript([{ copies: [trial, undefined], broken: '1' }])).toEqual(['save 1 4bgt24;a;stop']);
+    expect(runScript([{ copies: [trial, undefined], broken: '1' }])).toEqual(['save 1 4bgt2 4bgt2;a;stop']);
     expect(runScript([{ copies: [{ ...trial, a: 'bad' }, undefined], broken: '1' }])).toEqual([
-      'save 1 4bbt24;b on trial;stop',
+      'save 1 4bbt2 4bbt2;b on trial;stop',
     ]);
   });
 

@@ -19,7 +19,7 @@ export const slotFiles = {
 
 export const slotEnvironmentSize = 1024;
 
-const fields = 'seq primary a b left seq2';
+const fields = 'seq primary a b left again';
 
 /** The text of grub.cfg. `arguments` are kernel arguments of the board, such as its consoles. */
 export function grubScript(boardArguments: string): string {
@@ -39,11 +39,11 @@ ${ladder('next', '$1', (digit) => (digit + 1) % 10)}
 }
 
 function read_copy {
-  set seq=; set primary=; set a=; set b=; set left=; set seq2=
+  set seq=; set primary=; set a=; set b=; set left=; set again=
   set whole=no
   load_env -f "($root)/EFI/edgekiln/s$1.env" ${fields}
-  if [ "$seq" = "$seq2" ]; then
-    if regexp '^[0-9][ab][gtb][gtb][0-9]$' "$seq$primary$a$b$left"; then set whole=yes; fi
+  if [ "$seq$primary$a$b$left" = "$again" ]; then
+    if regexp '^[0-9][ab][gtb][gtb][0-9]$' "$again"; then set whole=yes; fi
   fi
 }
 
@@ -51,7 +51,7 @@ function read_copy {
 # stays as it is: written in place, it would be torn by a power cut with no other left. The initrd mends the garbage.
 function save_state {
   successor "$seq"
-  set seq="$next"; set seq2="$next"
+  set seq="$next"; set again="$next$primary$a$b$left"
   set saved=yes
   if save_env -f "($root)/EFI/edgekiln/s$overwrite.env" ${fields}; then true
   else set saved=no; fi

@@ -53,7 +53,7 @@ const noteSize = 4096;
 export const disk: Stage<DiskOptions, DiskInputs> = {
   name: 'disk',
   summary: 'writes the partitioned image of every device',
-  version: 4,
+  version: 5,
   schema,
   async run(options, inputs, workshop) {
     const slotTree = openSlot(inputs);
