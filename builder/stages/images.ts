@@ -8,7 +8,7 @@ import { decompress } from '../artifacts/compression.ts';
 import { architectures } from '../artifacts/debian/apt.ts';
 import { type ImageArchive, readImageArchive } from '../artifacts/images/archive.ts';
 import { matchImages } from '../artifacts/images/gate.ts';
-import { trimArchive } from '../artifacts/images/trim.ts';
+import { type Chosen, trimArchive } from '../artifacts/images/trim.ts';
 import { digestOf } from '../artifacts/store.ts';
 import type { Stage, Workshop } from '../pipeline/stage.ts';
 
@@ -41,7 +41,7 @@ interface Listed {
 export const images: Stage<ImagesOptions, Readonly<Record<string, string>>> = {
   name: 'images',
   summary: 'checks that every container image is there, and leaves out what is not needed',
-  version: 1,
+  version: 2,
   schema,
   async run(options, inputs, workshop) {
     const archives: ImageArchive[] = [];
@@ -54,8 +54,8 @@ export const images: Stage<ImagesOptions, Readonly<Record<string, string>>> = {
     const { kept, problems } = matchImages(options.wanted, archives, options.architecture);
     if (problems.length > 0) throw new Failure('input', problems);
     const listed: Listed[] = [];
-    for (const { archive, names } of kept) {
-      if (names.length > 0) listed.push(await cut(archive, names, workshop));
+    for (const { archive, chosen } of kept) {
+      if (chosen.length > 0) listed.push(await cut(archive, chosen, workshop));
       await rm(archive.file);
     }
     await writeFile(join(workshop.result, 'images.json'), `${JSON.stringify(listed, undefined, 2)}\n`);
@@ -75,10 +75,10 @@ async function open(file: string, name: string, plain: string, { signal }: Works
   }
 }
 
-async function cut(archive: ImageArchive, names: readonly string[], workshop: Workshop): Promise<Listed> {
+async function cut(archive: ImageArchive, chosen: readonly Chosen[], workshop: Workshop): Promise<Listed> {
   const { result, signal } = workshop;
   const plain = join(result, 'cut');
-  await trimArchive(archive, names, plain, signal);
+  await trimArchive(archive, chosen, plain, signal);
   const { sha256 } = await digestOf(plain);
   // One thread: more of them cut the stream at other places.
   const packed = `${plain}.zst`;
@@ -86,5 +86,5 @@ async function cut(archive: ImageArchive, names: readonly string[], workshop: Wo
   const file = `${sha256}.tar.zst`;
   await rename(packed, join(result, file));
   const { size } = await stat(join(result, file));
-  return { file, size, images: names };
+  return { file, size, images: chosen.flatMap(({ names }) => names).sort() };
 }

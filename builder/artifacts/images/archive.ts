@@ -14,10 +14,30 @@ export interface ArchivedImage {
   readonly names: readonly string[];
   /** Of its manifest or index; an archive of docker's has none. */
   readonly digest?: string;
-  /** Architectures that all parts are there for, in Go's words: amd64, arm64, arm. */
-  readonly architectures: readonly string[];
-  /** Files of the archive that it is made of, without its entry in manifest.json or index.json. */
-  readonly files: readonly string[];
+  /** Architectures that all parts are there for, in Go's words (amd64, arm64, arm), and these parts. */
+  readonly platforms: ReadonlyMap<string, Platform>;
+}
+
+/** What an image is on one architecture. */
+export type Platform =
+  | {
+      readonly kind: 'docker';
+      /** Files of the archive. */
+      readonly config: string;
+      readonly layers: readonly string[];
+    }
+  | {
+      readonly kind: 'oci';
+      readonly manifest: Manifest;
+      /** Files of the archive, the manifest among them. */
+      readonly files: readonly string[];
+    };
+
+/** What an index says of a manifest. */
+interface Manifest {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
 }
 
 /** An archive as it lies in a plain tar file. */
@@ -83,83 +103,91 @@ const dockerManifest = z.array(
   z.looseObject({ Config: z.string(), RepoTags: z.array(z.string()).nullish(), Layers: z.array(z.string()) }),
 );
 
-/** The entries of docker's manifest.json. */
-export function dockerManifestOf(
-  archive: Pick<ImageArchive, 'file' | 'find'>,
-): z.output<typeof dockerManifest> {
-  return json(archive.file, archive.find, 'manifest.json', dockerManifest);
-}
-
 function dockerImages(file: string, find: Find): ArchivedImage[] {
-  return dockerManifestOf({ file, find }).map(({ Config, RepoTags, Layers }) => {
-    for (const path of Layers)
-      if (find(path) === undefined) throw refuse(file, `the layer ${path} is not in it`);
-    const { architecture } = json(file, find, Config, imageConfig);
-    const names = (RepoTags ?? []).flatMap((tag) => fullName(tag) ?? []);
-    return { names, architectures: [architecture], files: [Config, ...Layers] };
-  });
+  return json(file, find, 'manifest.json', dockerManifest).map(
+    ({ Config: config, RepoTags, Layers: layers }) => {
+      for (const path of layers)
+        if (find(path) === undefined) throw refuse(file, `the layer ${path} is not in it`);
+      const { architecture, os } = json(file, find, config, imageConfig);
+      const names = (RepoTags ?? []).flatMap((tag) => fullName(tag) ?? []);
+      const platform = { kind: 'docker', config, layers } as const;
+      return { names, platforms: new Map(os === 'linux' ? [[architecture, platform]] : []) };
+    },
+  );
 }
 
-const imageConfig = z.looseObject({ architecture: z.string() });
+const imageConfig = z.looseObject({ architecture: z.string(), os: z.string().default('linux') });
 const descriptor = z.looseObject({
   mediaType: z.string().optional(),
-  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-  platform: z.looseObject({ architecture: z.string() }).optional(),
+  digest: z.string().regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/),
   annotations: z.record(z.string(), z.string()).optional(),
 });
 const ociIndex = z.looseObject({ manifests: z.array(descriptor) });
-const ociManifest = z.looseObject({ config: descriptor, layers: z.array(descriptor) });
-const ociNode = z.union([ociIndex, ociManifest]);
+const ociManifest = z.looseObject({
+  mediaType: z.string().optional(),
+  config: descriptor,
+  layers: z.array(descriptor),
+});
+/** Artifacts, manifests of docker's first schema and the like: no image that could be run here. */
+const ociOther = z.looseObject({}).transform(() => undefined);
+const ociNode = z.union([ociIndex, ociManifest, ociOther]);
+/** Of an artifact, such as a signature, it is anything. */
+const ociConfig = z.union([
+  z.looseObject({ architecture: z.string(), os: z.string(), variant: z.string().optional() }),
+  z.unknown().transform(() => undefined),
+]);
 type Descriptor = z.output<typeof descriptor>;
 
-/** index.json of an OCI layout. */
-export function ociIndexOf(archive: Pick<ImageArchive, 'file' | 'find'>): z.output<typeof ociIndex> {
-  return json(archive.file, archive.find, 'index.json', ociIndex);
-}
+const plainManifest = 'application/vnd.oci.image.manifest.v1+json';
 
 /** The full name that containerd gives to an entry of index.json, if it gives one. */
-export function ociNameOf({ annotations = {} }: Descriptor): string | undefined {
+function ociNameOf({ annotations = {} }: Descriptor): string | undefined {
   const written = annotations['org.opencontainers.image.ref.name'];
   // Alone a tag, as in `latest`, names nothing.
   return fullName(annotations['io.containerd.image.name'] ?? (written?.includes('/') ? written : ''));
 }
 
 function ociImages(file: string, find: Find): ArchivedImage[] {
-  return ociIndexOf({ file, find }).manifests.map((top) => {
-    const architectures = new Set<string>();
-    const files = new Set<string>();
-    const visit = ({ digest }: Descriptor, depth: number): void => {
-      const path = blobPath(digest);
-      if (find(path) === undefined || depth > deepest) return; // another platform's, left out of the archive
+  return json(file, find, 'index.json', ociIndex).manifests.map((top) => {
+    const platforms = new Map<string, { rank: number; platform: Platform }>();
+    const visit = (at: Descriptor, depth: number): void => {
+      const path = blobPath(at.digest);
+      const extent = find(path);
+      if (extent === undefined || depth > deepest) return; // another platform's, left out of the archive
       const node = json(file, find, path, ociNode);
-      files.add(path);
+      if (node === undefined) return;
       if ('manifests' in node && Array.isArray(node.manifests)) {
         for (const inner of ociIndex.parse(node).manifests) visit(inner, depth + 1);
         return;
       }
-      const { config, layers } = ociManifest.parse(node);
+      const { config, layers, mediaType = at.mediaType ?? plainManifest } = ociManifest.parse(node);
       const parts = [config, ...layers].map((part) => blobPath(part.digest));
-      const there = parts.filter((part) => find(part) !== undefined);
-      for (const part of there) files.add(part);
-      if (there.length < parts.length) return;
-      const known = json(
-        file,
-        find,
-        blobPath(config.digest),
-        z.looseObject({ architecture: z.string().optional() }),
-      );
-      if (known.architecture !== undefined && known.architecture !== 'unknown')
-        architectures.add(known.architecture);
+      if (parts.some((part) => find(part) === undefined)) return;
+      const known = json(file, find, blobPath(config.digest), ociConfig);
+      if (known === undefined || known.os !== 'linux') return;
+      const rank = rankOf(known.variant);
+      if ((platforms.get(known.architecture)?.rank ?? 0) >= rank) return;
+      const manifest = { mediaType, digest: at.digest, size: extent.length };
+      const files = [...new Set([path, ...parts])].sort();
+      platforms.set(known.architecture, { rank, platform: { kind: 'oci', manifest, files } });
     };
     visit(top, 0);
     const name = ociNameOf(top);
     return {
       names: name === undefined ? [] : [name],
       digest: top.digest,
-      architectures: [...architectures].sort(),
-      files: [...files].sort(),
+      platforms: new Map(
+        [...platforms].sort().map(([architecture, { platform }]) => [architecture, platform]),
+      ),
     };
   });
+}
+
+/** Of several variants of an architecture, the one that boards run best: armv7; of the others, what all can run. */
+function rankOf(variant: string | undefined): number {
+  if (variant === 'v7') return 4;
+  if (variant === undefined || variant === '' || variant === 'v8' || variant === 'v1') return 3;
+  return variant === 'v6' ? 2 : 1;
 }
 
 function blobPath(digest: string): string {

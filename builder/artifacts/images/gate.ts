@@ -1,8 +1,9 @@
 // The gate: an image without internet pulls nothing, so all that is wanted must be in an archive.
 import type { Problem } from '../../../formats/errors.ts';
 import type { Architecture } from '../debian/apt.ts';
-import type { ArchivedImage, ImageArchive } from './archive.ts';
-import { parseReference } from './reference.ts';
+import type { ArchivedImage, ImageArchive, Platform } from './archive.ts';
+import { parseReference, printReference } from './reference.ts';
+import type { Chosen } from './trim.ts';
 import type { WantedImage } from './wanted.ts';
 
 /** Go's word for a Debian architecture, as images carry it. */
@@ -12,10 +13,10 @@ const goArchitecture: Readonly<Record<Architecture, string>> = {
   armhf: 'arm',
 };
 
-/** An archive, and the names of its images that are needed. */
+/** An archive, and what of it is needed. */
 export interface Kept {
   readonly archive: ImageArchive;
-  readonly names: readonly string[];
+  readonly chosen: readonly Chosen[];
 }
 
 /**
@@ -28,26 +29,38 @@ export function matchImages(
   architecture: Architecture,
 ): { readonly kept: readonly Kept[]; readonly problems: readonly Problem[] } {
   const go = goArchitecture[architecture];
-  const kept = archives.map((archive) => ({ archive, names: new Set<string>() }));
+  const kept = archives.map((archive) => ({ archive, chosen: new Map<Platform, Set<string>>() }));
   const problems: Problem[] = [];
   for (const [name, by] of wantedBy(wanted)) {
-    const found = kept.flatMap(({ archive, names }) => {
-      const image = archive.images.find((one) => one.architectures.includes(go) && answers(one, name));
-      const own = image?.names.find((each) => sameRepository(each, name)) ?? image?.names[0];
-      return own === undefined ? [] : [{ names, own }];
+    const found = kept.flatMap(({ archive, chosen }) => {
+      // Of several under one name the last counts, as it does for containerd.
+      const image = archive.images.findLast((one) => one.platforms.has(go) && answers(one, name));
+      const platform = image?.platforms.get(go);
+      return platform === undefined ? [] : [{ chosen, platform }];
     })[0];
-    if (found === undefined)
-      problems.push(
-        missing(
-          name,
-          by,
-          archives.flatMap(({ images }) => images),
-          go,
-        ),
-      );
-    else found.names.add(found.own);
+    if (found === undefined) {
+      const images = archives.flatMap((archive) => archive.images);
+      problems.push(missing(name, by, images, go));
+    } else {
+      const names = found.chosen.get(found.platform) ?? new Set();
+      found.chosen.set(found.platform, names.add(askedFor(name)));
+    }
   }
-  return { kept: kept.map(({ archive, names }) => ({ archive, names: [...names].sort() })), problems };
+  return {
+    kept: kept.map(({ archive, chosen }) => ({
+      archive,
+      chosen: [...chosen].map(([platform, names]) => ({ platform, names: [...names].sort() })),
+    })),
+    problems,
+  };
+}
+
+/** What the kubelet asks containerd for: with a digest, it leaves out the tag. */
+function askedFor(name: string): string {
+  const reference = parseReference(name);
+  if (reference?.digest === undefined) return name;
+  const { repository, digest } = reference;
+  return printReference({ repository, digest });
 }
 
 function wantedBy(wanted: readonly WantedImage[]): Map<string, string[]> {
@@ -82,7 +95,7 @@ function nearby(name: string, images: readonly ArchivedImage[], go: string): str
   if (reference === undefined) return ['the name is not that of an image'];
   const other = images.find((image) => answers(image, name));
   if (other !== undefined)
-    return [`it is there for ${other.architectures.join(', ') || 'no whole platform'}, not ${go}`];
+    return [`it is there for ${[...other.platforms.keys()].join(', ') || 'no whole platform'}, not ${go}`];
   const names = images.flatMap((image) => image.names).filter((each) => sameRepository(each, name));
   if (names.length === 0) return [];
   if (reference.digest !== undefined && names.some((each) => parseReference(each)?.tag === reference.tag)) {

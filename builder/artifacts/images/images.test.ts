@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { indexTar } from '../../tree/tar.ts';
 import { dockerFiles, type FixtureImage, ociFiles, writeTar } from './archive.fixture.ts';
-import { readImageArchive } from './archive.ts';
+import { type ImageArchive, readImageArchive } from './archive.ts';
 import { matchImages } from './gate.ts';
 import { trimArchive } from './trim.ts';
 import { disabledAddons, imagesOfK3s, imagesOfObjects } from './wanted.ts';
@@ -34,13 +34,17 @@ const docker = async (...images: FixtureImage[]) =>
   readImageArchive(await writeTar(next(), dockerFiles(images)));
 const oci = async (...images: FixtureImage[]) =>
   readImageArchive(await writeTar(next(), ociFiles(images).files));
+const architecturesIn = ({ images }: ImageArchive) => images.map(({ platforms }) => [...platforms.keys()]);
+/** Cuts an archive down to images of these names. */
+const trim = (archive: ImageArchive, names: readonly string[], to: string) =>
+  trimArchive(archive, matchImages(want(...names), [archive], 'amd64').kept[0]?.chosen ?? [], to);
 const want = (...names: string[]) => names.map((name) => ({ name, by: 'app shop (web.yaml)' }));
 
 describe('reading', () => {
   test('what docker save makes', async () => {
     const archive = await docker(pause, shop, till);
     expect(archive.layout).toBe('docker');
-    expect(archive.images.map(({ names, architectures }) => [names, architectures])).toEqual([
+    expect(archive.images.map(({ names, platforms }) => [names, [...platforms.keys()]])).toEqual([
       [[full('rancher/mirrored-pause:3.6')], ['amd64']],
       [[full('shop/web:2')], ['amd64']],
       [[full('shop/till:1')], ['amd64']],
@@ -53,7 +57,7 @@ describe('reading', () => {
     const archive = readImageArchive(await writeTar(next(), files));
     expect(archive.layout).toBe('oci');
     expect(
-      archive.images.map(({ names, digest, architectures }) => [names[0], digest, architectures]),
+      archive.images.map(({ names, digest, platforms }) => [names[0], digest, [...platforms.keys()]]),
     ).toEqual([
       [full('shop/web:2'), digests[0], ['amd64']],
       [full('shop/both:1'), digests[1], ['amd64', 'arm64']],
@@ -67,7 +71,7 @@ describe('reading', () => {
         typeof content !== 'string' || !content.includes('"architecture":"arm64","os":"linux","layers"'),
     );
     expect(cut.length).toBe(files.length - 1);
-    expect(readImageArchive(await writeTar(next(), cut)).images[0]?.architectures).toEqual(['amd64']);
+    expect(architecturesIn(readImageArchive(await writeTar(next(), cut)))).toEqual([['amd64']]);
   });
 
   test.each([
@@ -164,7 +168,10 @@ describe('the gate', () => {
     const wanted = want(full('shop/web:2'), full('shop/till:1'));
     const { kept, problems } = matchImages(wanted, archives, 'amd64');
     expect(problems).toEqual([]);
-    expect(kept.map(({ names }) => names)).toEqual([[full('shop/web:2')], [full('shop/till:1')]]);
+    expect(kept.map(({ chosen }) => chosen.map(({ names }) => names))).toEqual([
+      [[full('shop/web:2')]],
+      [[full('shop/till:1')]],
+    ]);
   });
 
   test('names what is missing, who wants it, and what comes close', async () => {
@@ -217,10 +224,11 @@ describe('trimming', () => {
   test('of a docker archive leaves the images kept, whole, and shared layers that were links', async () => {
     const archive = await docker(pause, shop, till);
     const to = next();
-    await trimArchive(archive, [full('shop/till:1')], to);
+    await trim(archive, [full('shop/till:1')], to);
     const left = readImageArchive(to);
     expect(left.images.map(({ names }) => names)).toEqual([[full('shop/till:1')]]);
-    const layer = left.find(left.images[0]?.files[1] ?? '');
+    const platform = left.images[0]?.platforms.get('amd64');
+    const layer = left.find((platform?.kind === 'docker' && platform.layers[0]) || '');
     expect(
       layer &&
         readFileSync(to)
@@ -230,32 +238,38 @@ describe('trimming', () => {
     expect([...indexTar(to)].length).toBe(4);
   });
 
-  test('of an OCI archive leaves the images kept, with their digests', async () => {
+  test('of an OCI archive leaves one architecture, and names as the kubelet asks for them', async () => {
     const { files, digests } = ociFiles([both, { ...till, names: ['docker.io/shop/till:1'] }]);
+    const archive = readImageArchive(await writeTar(next(), files));
     const to = next();
-    await trimArchive(readImageArchive(await writeTar(next(), files)), [full('shop/both:1')], to);
+    await trim(archive, [full('shop/both:1'), `${full('shop/both:1')}@${digests[0]}`], to);
     const left = readImageArchive(to);
+    const platform = archive.images[0]?.platforms.get('amd64');
+    const manifest = platform?.kind === 'oci' ? platform.manifest.digest : '';
     expect(left.images.map(({ names, digest }) => [names[0], digest])).toEqual([
-      [full('shop/both:1'), digests[0]],
+      [full('shop/both:1'), manifest],
+      [`${full('shop/both')}@${digests[0]}`, manifest],
     ]);
-    expect([...indexTar(to)].map(({ path }) => path).filter((path) => !path.startsWith('blobs/'))).toEqual([
-      'oci-layout',
-      'index.json',
-    ]);
+    const paths = [...indexTar(to)].map(({ path }) => path);
+    expect(paths.filter((path) => !path.startsWith('blobs/'))).toEqual(['oci-layout', 'index.json']);
+    // Manifest, config and layer of amd64; nothing of arm64, and no index.
+    expect(paths.filter((path) => path.startsWith('blobs/'))).toHaveLength(3);
+  });
+
+  test('takes the last of several under one name, and the variant that boards run', async () => {
+    const variant = (layer: string): FixtureImage => ({ ...shop, layers: [layer] });
+    const archive = await docker(variant('old'), variant('new'));
+    const to = next();
+    await trim(archive, [full('shop/web:2')], to);
+    const texts = [...indexTar(to)].flatMap((entry) => (entry.kind === 'file' ? [entry.size] : []));
+    expect(texts).toContain('new'.length);
+    expect(readImageArchive(to).images).toHaveLength(1);
   });
 
   test('gives the same bytes whatever the order and the rest of the archive', async () => {
     const [one, two] = [next(), next()];
-    await trimArchive(
-      await oci({ ...till, names: ['docker.io/shop/till:1'] }, both),
-      [full('shop/both:1')],
-      one,
-    );
-    await trimArchive(
-      await oci(both, { ...pause, names: [full('rancher/p:1')] }),
-      [full('shop/both:1')],
-      two,
-    );
+    await trim(await oci({ ...till, names: ['docker.io/shop/till:1'] }, both), [full('shop/both:1')], one);
+    await trim(await oci(both, { ...pause, names: [full('rancher/p:1')] }), [full('shop/both:1')], two);
     expect(readFileSync(one).equals(readFileSync(two))).toBe(true);
     expect([...indexTar(one)].every(({ mtime, uid, gid }) => mtime + uid + gid === 0)).toBe(true);
   });
@@ -264,7 +278,7 @@ describe('trimming', () => {
     const { files } = ociFiles([both]);
     const spoilt = files.map(([path, content]) => [path, content === 'both' ? 'bath' : content] as const);
     const archive = readImageArchive(await writeTar(next(), spoilt));
-    await expect(trimArchive(archive, [full('shop/both:1')], next())).rejects.toMatchObject({
+    await expect(trim(archive, [full('shop/both:1')], next())).rejects.toMatchObject({
       kind: 'input',
       problems: [{ what: 'an image archive is damaged', where: archive.file }],
     });
@@ -273,8 +287,8 @@ describe('trimming', () => {
   test('carries layers larger than a stream’s buffers', async () => {
     const large = { ...both, layers: ['x'.repeat(5_000_000)] };
     const to = next();
-    await trimArchive(await oci(large), [full('shop/both:1')], to);
+    await trim(await oci(large), [full('shop/both:1')], to);
     expect(statSync(to).size).toBeGreaterThan(5_000_000);
-    expect(readImageArchive(to).images[0]?.architectures).toEqual(['amd64', 'arm64']);
+    expect(architecturesIn(readImageArchive(to))).toEqual([['amd64']]);
   });
 });

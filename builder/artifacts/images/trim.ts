@@ -4,19 +4,26 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import { Failure } from '../../../formats/errors.ts';
-import { dockerManifestOf, type ImageArchive, ociIndexOf, ociNameOf } from './archive.ts';
-import { parseReference, printReference } from './reference.ts';
+import type { ImageArchive, Platform } from './archive.ts';
 
-/** Writes the images of these names to a new plain tar file. Blobs are compared with their digests on the way. */
+/** An image that is kept, for one architecture, and the full names that containerd is to know it by. */
+export interface Chosen {
+  readonly platform: Platform;
+  readonly names: readonly string[];
+}
+
+/**
+ * Writes these images to a new plain tar file: one architecture each, under full names, since containerd takes names
+ * of an OCI layout as they are and refuses an index of which a part is missing. Blobs are compared with their digests
+ * on the way.
+ */
 export async function trimArchive(
   archive: ImageArchive,
-  names: readonly string[],
+  chosen: readonly Chosen[],
   to: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const keep = new Set(names);
-  const kept = archive.images.filter((image) => image.names.some((name) => keep.has(name)));
-  const files = [...new Set(kept.flatMap((image) => image.files))].sort();
+  const files = [...new Set(chosen.flatMap(({ platform }) => filesOf(platform)))].sort();
   const tar = pack();
   const writing = pipeline(
     tar,
@@ -24,7 +31,8 @@ export async function trimArchive(
     signal === undefined ? {} : { signal },
   );
   const fill = async () => {
-    for (const [name, text] of heads(archive, keep)) tar.entry(header(name, Buffer.byteLength(text)), text);
+    for (const [name, text] of heads(archive.layout, chosen))
+      tar.entry(header(name, Buffer.byteLength(text)), text);
     for (const path of files) await addFile(tar, archive, path);
     tar.finalize();
   };
@@ -37,31 +45,38 @@ export async function trimArchive(
   if (written.status === 'rejected') throw written.reason;
 }
 
-/** The files that say what is in the archive. */
-function heads(archive: ImageArchive, keep: ReadonlySet<string>): [name: string, text: string][] {
-  if (archive.layout === 'oci') {
-    const { manifests, ...rest } = ociIndexOf(archive);
-    const kept = manifests.filter((each) => keep.has(ociNameOf(each) ?? ''));
-    return [
-      ['oci-layout', '{"imageLayoutVersion":"1.0.0"}'],
-      ['index.json', JSON.stringify({ ...rest, manifests: kept })],
-    ];
-  }
-  const manifests = dockerManifestOf(archive).flatMap(({ Config, RepoTags, Layers }) => {
-    const tags = (RepoTags ?? []).filter((tag) => {
-      const reference = parseReference(tag);
-      return reference !== undefined && keep.has(printReference(reference));
-    });
-    return tags.length === 0 ? [] : [{ Config, RepoTags: tags, Layers }];
-  });
-  return [['manifest.json', JSON.stringify(manifests)]];
+function filesOf(platform: Platform): readonly string[] {
+  return platform.kind === 'oci' ? platform.files : [platform.config, ...platform.layers];
+}
+
+/** The files that say what is in the archive; the same choice gives the same text, whatever its order. */
+function heads(layout: ImageArchive['layout'], chosen: readonly Chosen[]): [name: string, text: string][] {
+  const entries = chosen.flatMap(({ platform, names }) => entriesOf(platform, [...names].sort()));
+  const sorted = entries.map((entry) => JSON.stringify(entry)).sort();
+  if (layout === 'docker') return [['manifest.json', `[${sorted.join(',')}]`]];
+  const mediaType = 'application/vnd.oci.image.index.v1+json';
+  return [
+    ['oci-layout', '{"imageLayoutVersion":"1.0.0"}'],
+    ['index.json', `{"schemaVersion":2,"mediaType":"${mediaType}","manifests":[${sorted.join(',')}]}`],
+  ];
+}
+
+function entriesOf(platform: Platform, names: readonly string[]): object[] {
+  if (platform.kind === 'docker')
+    return [{ Config: platform.config, RepoTags: names, Layers: platform.layers }];
+  return names.map((name) => ({
+    ...platform.manifest,
+    // The one is containerd's, the other everybody else's.
+    annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name },
+  }));
 }
 
 async function addFile(tar: Pack, archive: ImageArchive, path: string): Promise<void> {
   const extent = archive.find(path);
   if (extent === undefined) throw new Error(`${path} was found when the archive was read`);
   const { file, offset, length } = extent;
-  const hash = createHash('sha256');
+  const [, algorithm = 'sha256', expected] = /^blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path) ?? [];
+  const hash = createHash(algorithm);
   if (length === 0) {
     tar.entry(header(path, 0), '');
   } else {
@@ -73,13 +88,12 @@ async function addFile(tar: Pack, archive: ImageArchive, path: string): Promise<
     source.on('data', (chunk) => hash.update(chunk));
     await pipeline(source, tar.entry(header(path, length)));
   }
-  const [, expected] = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path) ?? [];
   const digest = hash.digest('hex');
   if (expected === undefined || expected === digest) return;
   throw new Failure('input', {
     what: 'an image archive is damaged',
     where: file,
-    why: `${path} has the sha256 ${digest}`,
+    why: `${path} has the ${algorithm} ${digest}`,
     fix: 'make the archive anew',
   });
 }
