@@ -40,9 +40,10 @@ if (verb === 'make') {
   process.stdout.write((await inspect(paths, true)) ?? 'empty');
 } else if (verb === 'retire') {
   // As pods leave it that nobody stopped.
-  await mkdir('/var/lib/kubelet/pods/one/volumes', { recursive: true });
-  for (const path of ['/var/lib/kubelet/pods/one', '/var/lib/kubelet/pods/one/volumes'])
+  for (const path of ['/var/lib/kubelet/pods/one', '/var/lib/kubelet/pods/one/volumes']) {
+    await mkdir(path, { recursive: true });
     execFileSync('mount', ['-n', '-t', 'tmpfs', 'none', path]);
+  }
   if (!existsSync('/sys/class/net/cni0')) execFileSync('ip', ['link', 'add', 'cni0', 'type', 'bridge']);
   await removeContainers();
   const left = /kubelet\/pods/.test(readFileSync('/proc/self/mountinfo', 'utf8'));

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const real = process.env['EDGEKILN_K3S'];
 const root = mkdtempSync(join(tmpdir(), 'edgekiln-k3s-'));
@@ -139,8 +140,8 @@ export class Host {
   }
 
   /** A program of this project's tests on the host, with K3S in its environment: what it says. */
-  runScript(file: string, ...args: string[]): Promise<string> {
-    return said(this.#spawn(['--import', 'tsx', join(import.meta.dirname, file), ...args], process.execPath));
+  runScript(file: URL, ...args: string[]): Promise<string> {
+    return said(this.#spawn(['--import', 'tsx', fileURLToPath(file), ...args], process.execPath));
   }
 
   get running(): boolean {

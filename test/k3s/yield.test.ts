@@ -12,7 +12,7 @@ beforeAll(() => {
 afterAll(async () => await closeNetwork([host]));
 
 const device = (verb: 'make' | 'look' | 'retire'): Promise<string> =>
-  host.runScript('device.ts', verb, host.name, host.address);
+  host.runScript(new URL('./device.ts', import.meta.url), verb, host.name, host.address);
 const notes = '/api/v1/namespaces/default/configmaps';
 
 async function start(): Promise<void> {

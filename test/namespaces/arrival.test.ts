@@ -1,18 +1,23 @@
 // Boards arrive one by one or all at once, and the founder dies at the worst moments.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it, type TestContext } from 'vitest';
 import { firstServer, untilCluster, viewOf } from './cluster.ts';
 import { type NamespaceSite, openSite, until } from './site.ts';
 
 const all = ['n1', 'n2', 'n3'];
-let site: NamespaceSite;
 
-afterEach(async () => {
-  await site?.stop();
-});
+/** Sites of their own, side by side. */
+async function open(
+  { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
+  ...given: Parameters<typeof openSite>
+): Promise<NamespaceSite> {
+  const site = await openSite(...given);
+  onTestFinished(() => site.stop());
+  return site;
+}
 
-it('one by one: the first is a cluster by itself, the third makes it three servers', async () => {
-  site = await openSite('nsone', 3);
+it.concurrent('one by one: the first is a cluster by itself, the third makes it three servers', async (test) => {
+  const site = await open(test, 'nsone', 3);
   await site.powerOn('n2');
   const alone = await untilCluster(site, ['n2'], { ready: ['n2'], servers: ['n2'] }, 180);
   await site.powerOn('n3');
@@ -22,8 +27,8 @@ it('one by one: the first is a cluster by itself, the third makes it three serve
   expect(whole.cluster).toBe(alone.cluster);
 });
 
-it('five at once: one cluster, three servers, two workers', async () => {
-  site = await openSite('nsfive', 5);
+it.concurrent('five at once: one cluster, three servers, two workers', async (test) => {
+  const site = await open(test, 'nsfive', 5);
   await site.powerOn();
   const five = ['n1', 'n2', 'n3', 'n4', 'n5'];
   const founder = await firstServer(site, five);
@@ -32,39 +37,42 @@ it('five at once: one cluster, three servers, two workers', async () => {
   await untilCluster(site, view.servers, { ready: five, servers: view.servers }, 60);
 });
 
-it.each([
+it.concurrent.for([
   ['before the promotion', 1],
   ['during the promotion', 2],
   ['right after the promotion', 3],
-])('the founder is killed %s and comes back: the same cluster, three servers', async (_, moment) => {
-  site = await openSite(`nskill${moment}`, 3);
-  await site.powerOn();
-  const founder = await firstServer(site, all);
-  const host = site.host(founder);
-  const before = await until(
-    'its cluster',
-    60,
-    () => viewOf(site, founder),
-    (view) => view.servers.length > 0,
-  );
-  if (moment === 2) await host.console.waitFor(/decided \{"kind":"promote"/, 120_000);
-  if (moment === 3) {
-    await until(
-      'three voters',
-      120,
+] as const)(
+  'the founder is killed %s and comes back: the same cluster, three servers',
+  async ([, moment], test) => {
+    const site = await open(test, `nskill${moment}`, 3);
+    await site.powerOn();
+    const founder = await firstServer(site, all);
+    const host = site.host(founder);
+    const before = await until(
+      'its cluster',
+      60,
       () => viewOf(site, founder),
-      ({ servers }) => servers.length === 3,
+      (view) => view.servers.length > 0,
     );
-  }
-  await host.powerCut();
-  await sleep(20_000);
-  await host.powerOn();
-  const after = await untilCluster(site, all, { ready: all, servers: all }, 300);
-  expect(after.cluster).toBe(before.cluster);
-});
+    if (moment === 2) await host.console.waitFor(/decided \{"kind":"promote"/, 120_000);
+    if (moment === 3) {
+      await until(
+        'three voters',
+        120,
+        () => viewOf(site, founder),
+        ({ servers }) => servers.length === 3,
+      );
+    }
+    await host.powerCut();
+    await sleep(20_000);
+    await host.powerOn();
+    const after = await untilCluster(site, all, { ready: all, servers: all }, 300);
+    expect(after.cluster).toBe(before.cluster);
+  },
+);
 
-it('the founder dies before there is a second server: nobody founds another cluster; it returns, all is well', async () => {
-  site = await openSite('nsdead', 3);
+it.concurrent('the founder dies before there is a second server: nobody founds another cluster; it returns, all is well', async (test) => {
+  const site = await open(test, 'nsdead', 3);
   await site.powerOn('n1', 'n2');
   const founder = await firstServer(site, ['n1', 'n2']);
   const before = await untilCluster(site, [founder], { ready: ['n1', 'n2'], servers: [founder] }, 180);

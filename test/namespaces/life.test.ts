@@ -1,97 +1,158 @@
-// The life of a site of three: it forms, and stays the same cluster through all that happens in a shop.
-import { afterAll, beforeAll, expect, it } from 'vitest';
+// The life of three sites, side by side: each forms, and stays the same cluster through all that happens in a shop.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClusterView, untilCluster, viewOf } from './cluster.ts';
 import { type NamespaceSite, openSite, until } from './site.ts';
 
 const all = ['n1', 'n2', 'n3'];
 const whole = { ready: all, servers: all };
-/** As in a shop whose switch lets no broadcast of ours through: no beacon is heard. Gone after a power cut. */
+/** As in a shop whose switch lets no broadcast and no multicast through: no beacon is heard. Gone after a power cut. */
 const hearing = (rule: '-A' | '-D') =>
-  `for v in iptables ip6tables; do $v ${rule} INPUT -p udp --dport 5747 -j DROP || exit 1; done`;
-let site: NamespaceSite;
-let formed: ClusterView;
-
-beforeAll(async () => {
-  site = await openSite('nslife', 3);
-});
-afterAll(async () => {
-  await site?.stop();
-});
+  [
+    ['iptables', 'broadcast'],
+    ['ip6tables', 'multicast'],
+  ]
+    .map(
+      ([tables, kind]) => `${tables} ${rule} INPUT -p udp --dport 5747 -m pkttype --pkt-type ${kind} -j DROP`,
+    )
+    .join(' && ');
 
 /** The same cluster with the same nodes: nobody was lost and came again. */
-function expectSame(view: ClusterView): void {
-  expect([view.cluster, view.uids]).toEqual([formed.cluster, formed.uids]);
+function expectSame(view: ClusterView, before: ClusterView): void {
+  expect([view.cluster, view.uids]).toEqual([before.cluster, before.uids]);
 }
-
-it('three at once form one cluster with three servers, without router, route or address', async () => {
-  await site.powerOn();
-  formed = await untilCluster(site, all, whole, 180);
-  expect(await site.run('n1', 'ip route show default; ip -6 route show default')).toBe('');
-});
-
-it('two of three servers lost: no quorum, nothing touched; back, it is the same', async () => {
-  await Promise.all([site.host('n2').powerCut(), site.host('n3').powerCut()]);
-  await until(
-    'the loss of the quorum',
-    60,
-    () =>
-      viewOf(site, 'n1').then(
-        () => 'answers',
-        () => 'silent',
-      ),
-    (api) => api === 'silent',
+const silent = (site: NamespaceSite, name: string): Promise<string> =>
+  viewOf(site, name).then(
+    () => 'answers',
+    () => 'silent',
   );
-  await Promise.all([site.host('n2').powerOn(), site.host('n3').powerOn()]);
-  expectSame(await untilCluster(site, all, whole, 180));
-});
 
-it.each([
-  ['in the order they came', ['n1', 'n2', 'n3'], 2],
-  ['backwards, long after each other', ['n3', 'n2', 'n1'], 12],
-  ['the founder in the middle', ['n2', 'n1', 'n3'], 0],
-])('all off, and on again %s', async (_, order, pause) => {
-  await Promise.all(all.map((name) => site.host(name).powerCut()));
-  for (const name of order) {
-    await site.host(name).powerOn();
-    await new Promise((resolve) => setTimeout(resolve, pause * 1000));
-  }
-  expectSame(await untilCluster(site, all, whole, 240));
-});
+describe.concurrent('a site and its power', () => {
+  let site: NamespaceSite;
+  let formed: ClusterView;
+  beforeAll(async () => {
+    site = await openSite('nspower', 3);
+  });
+  afterAll(async () => {
+    await site?.stop();
+  });
 
-it('broadcasts are blocked after it has formed: it stays, and comes back from a power cut', async () => {
-  for (const name of all) await site.run(name, hearing('-A'));
-  await site.host('n2').powerCut();
-  await untilCluster(site, ['n1', 'n3'], { ready: ['n1', 'n3'], notReady: ['n2'], servers: all }, 120);
-  await site.host('n2').powerOn();
-  await site.run('n2', hearing('-A'));
-  expectSame(await untilCluster(site, all, whole, 180));
-  for (const name of all) await site.run(name, hearing('-D'));
-});
+  it.sequential('three at once form one cluster with three servers, without router, route or address', async () => {
+    await site.powerOn();
+    formed = await untilCluster(site, all, whole, 180);
+    expect(await site.run('n1', 'ip route show default; ip -6 route show default')).toBe('');
+  });
 
-it('DHCP gives other addresses: nothing changes', async () => {
-  for (const [index, name] of all.entries())
-    await site.run(
-      name,
-      `ip address add 10.1.0.${index + 10}/24 dev eth0; ip route add default via 10.1.0.1`,
+  it.sequential('two of three servers lost: an alarm, nothing touched; back, it is the same', async () => {
+    await Promise.all([site.host('n2').powerCut(), site.host('n3').powerCut()]);
+    await until(
+      'the loss of the quorum',
+      60,
+      () => silent(site, 'n1'),
+      (api) => api === 'silent',
     );
-  expectSame(await untilCluster(site, all, whole, 60));
-  for (const [index, name] of all.entries())
-    await site.run(
-      name,
-      `ip address flush dev eth0 scope global; ip address add 10.2.0.${index + 40}/24 dev eth0`,
-    );
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
-  expectSame(await untilCluster(site, all, whole, 60));
+    const status = () => site.run('n1', 'edgekiln-node status');
+    await until('the alarm', 150, status, (text) => text.includes('no other server of the cluster answers'));
+    const store = await site.run('n1', 'cat /var/lib/rancher/k3s/edgekiln/cluster.json');
+    expect(JSON.parse(store)).toMatchObject({ ready: true });
+    await Promise.all([site.host('n2').powerOn(), site.host('n3').powerOn()]);
+    expectSame(await untilCluster(site, all, whole, 180), formed);
+  });
+
+  it.sequential.each([
+    ['backwards, long after each other', ['n3', 'n2', 'n1'], 12],
+    ['the founder in the middle, all at once', ['n2', 'n1', 'n3'], 0],
+  ])('all off, and on again %s', async (_, order, pause) => {
+    await Promise.all(all.map((name) => site.host(name).powerCut()));
+    for (const name of order) {
+      await site.host(name).powerOn();
+      await sleep(pause * 1000);
+    }
+    expectSame(await untilCluster(site, all, whole, 240), formed);
+  });
 });
 
-it('a device that is flashed again comes back under its name, and its dead part of etcd is gone', async () => {
-  await site.host('n3').reflash();
-  // It is a server again only when the budget of whole operations allows it.
-  const view = await until(
-    'n3 anew',
-    180,
-    () => viewOf(site, 'n1'),
-    ({ ready, uids }) => ready.join() === all.join() && uids['n3'] !== formed.uids['n3'],
-  );
-  expect([view.cluster, view.servers.slice(0, 2)]).toEqual([formed.cluster, ['n1', 'n2']]);
+describe.concurrent('a site and its network', () => {
+  let site: NamespaceSite;
+  let formed: ClusterView;
+  beforeAll(async () => {
+    site = await openSite('nsnet', 3);
+    await site.powerOn();
+    formed = await untilCluster(site, all, whole, 180);
+  }, 300_000);
+  afterAll(async () => {
+    await site?.stop();
+  });
+
+  it.sequential('broadcasts are blocked after it has formed: it stays, and comes back from a power cut', async () => {
+    for (const name of all) await site.run(name, hearing('-A'));
+    await site.host('n2').powerCut();
+    await untilCluster(site, ['n1', 'n3'], { ready: ['n1', 'n3'], notReady: ['n2'], servers: all }, 120);
+    await site.host('n2').powerOn();
+    await site.run('n2', hearing('-A'));
+    expectSame(await untilCluster(site, all, whole, 180), formed);
+  });
+
+  it.sequential('… and flashed again, a server comes back under its name, into the same cluster, as a server', async () => {
+    await site.host('n3').reflash();
+    await site.run('n3', hearing('-A'));
+    const anew = (view: ClusterView) => view.uids['n3'] !== formed.uids['n3'];
+    await until(
+      'n3 anew',
+      180,
+      () => viewOf(site, 'n1'),
+      (view) => view.ready.includes('n3') && anew(view),
+    );
+    const view = await untilCluster(site, all, whole, 240);
+    expect(view.cluster).toBe(formed.cluster);
+    formed = view;
+    for (const name of all) await site.run(name, hearing('-D'));
+  });
+
+  it.sequential('DHCP gives other addresses: nothing changes', async () => {
+    for (const [index, name] of all.entries())
+      await site.run(
+        name,
+        `ip address add 10.1.0.${index + 10}/24 dev eth0; ip route add default via 10.1.0.1`,
+      );
+    expectSame(await untilCluster(site, all, whole, 60), formed);
+    for (const [index, name] of all.entries())
+      await site.run(
+        name,
+        `ip address flush dev eth0 scope global; ip address add 10.2.0.${index + 40}/24 dev eth0`,
+      );
+    await sleep(10_000);
+    expectSame(await untilCluster(site, all, whole, 60), formed);
+  });
+});
+
+describe.concurrent('a site with a spare board', () => {
+  const four = [...all, 'n4'];
+  let site: NamespaceSite;
+  beforeAll(async () => {
+    site = await openSite('nsspare', 4, { replaceAfter: 1 });
+    await site.powerOn();
+  });
+  afterAll(async () => {
+    await site?.stop();
+  });
+
+  it.sequential('a server that is dead for long is replaced; back again, it is a worker of the same cluster', async () => {
+    const founded = await until(
+      'three servers',
+      180,
+      () => viewOf(site, 'n1').catch(() => viewOf(site, 'n2')),
+      ({ servers, ready }) => servers.length === 3 && ready.length === 4,
+    );
+    const [dead = '', ...alive] = founded.servers;
+    const spare = four.filter((name) => !founded.servers.includes(name));
+    await site.host(dead).powerCut();
+    const servers = [...alive, ...spare].sort();
+    // The grace of a minute, and at most five more.
+    const replaced = await untilCluster(site, alive, { ready: servers, servers }, 360);
+    expect(replaced.cluster).toBe(founded.cluster);
+    await site.host(dead).powerOn();
+    const after = await untilCluster(site, servers, { ready: four, servers }, 240);
+    expect(after.cluster).toBe(founded.cluster);
+  });
 });

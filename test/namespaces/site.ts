@@ -1,5 +1,5 @@
 // A site of hosts in namespaces for the chains: flashed from a profile, on a switch of this very process.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { Keyring } from '../../builder/keys/keyring.ts';
 import { loadProfile } from '../../builder/profile/load.ts';
 import { siteRoster } from '../../builder/site/roster.ts';
+import { agentConfigFile } from '../../formats/agentconfig.ts';
 import { statusOf } from '../../lab/keeper/control.ts';
 import type { Host } from '../../lab/keeper/host.ts';
 import { type Lab, openLab } from '../../lab/keeper/lab.ts';
@@ -33,6 +34,8 @@ export interface SiteOptions {
   readonly prefix?: string;
   /** A LAN to hang on beside others; a lab of its own, if not given. */
   readonly lab?: Lab;
+  /** Minutes until a server counts as dead: fewer than a profile may say. */
+  readonly replaceAfter?: number;
 }
 
 export async function openSite(
@@ -48,6 +51,12 @@ export async function openSite(
   };
   const keysRoot = join(folder, 'keys');
   const places = await flashHosts(await load(count), join(folder, 'flashed'), { keysRoot });
+  if (options.replaceAfter !== undefined) {
+    const file = join(folder, 'flashed/slot', agentConfigFile);
+    const { servers, ...config } = JSON.parse(readFileSync(file, 'utf8'));
+    const changed = { ...config, servers: { ...servers, replaceAfter: options.replaceAfter } };
+    writeFileSync(file, JSON.stringify(changed));
+  }
   const lab = options.lab ?? (await openLab({ site: name, directory: join(folder, 'lab') }));
   const host = (wanted: string): Host => {
     const found = lab.hosts.get(wanted);
