@@ -229,6 +229,8 @@ test.each([
   [['logs', '--lines', 'all'], 2, "'all' is not a number of lines"],
   [['run', '--port', '99999'], 2, "'99999' is not a port"],
   [['kubeconfig', '--root', '/nonexistent'], 4, 'this device is no server of a cluster'],
+  [['images', 'import'], 2, 'images needs `import` and one file'],
+  [['images', 'import', 'x', '--root', '/nonexistent'], 4, 'the configuration of the image is not there'],
   [['resolve', '--root', '/nonexistent'], 4, 'the agent does not answer'],
 ])('edgekiln-node %j ends with %i', async (args, code, said) => {
   const ended = await call(...args);
@@ -238,7 +240,7 @@ test.each([
 
 test('orders are for root alone; a kubeconfig names an address of the LAN', async () => {
   const yaml = '/etc/rancher/k3s/k3s.yaml';
-  const { root } = await start({ [yaml]: 'server: https://127.0.0.1:6443\n' });
+  const { root } = await start({ [yaml]: '- cluster:\n    server: https://127.0.0.1:6443\n' });
   expect((await stat(join(root, 'run/edgekiln/control.sock'))).mode & 0o777).toBe(0o600);
   const resolved = await call('resolve', '--root', root);
   expect([resolved.code, resolved.stderr]).toEqual([
@@ -246,7 +248,11 @@ test('orders are for root alone; a kubeconfig names an address of the LAN', asyn
     'this device takes no part in its site yet: see edgekiln-node status\n',
   ]);
   const config = await call('kubeconfig', '--root', root, '--server', '192.168.1.20');
-  expect([config.code, config.stdout]).toEqual([0, 'server: https://192.168.1.20:6443\n']);
+  // The certificate names the device, whatever address leads to it.
+  expect([config.code, config.stdout]).toEqual([
+    0,
+    '- cluster:\n    server: https://192.168.1.20:6443\n    tls-server-name: shop-01\n',
+  ]);
 });
 
 test('a reset needs the name twice, and then the next boot makes data anew', async () => {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
+import { appsFolder } from '../formats/app.ts';
 import { type PersistLine, parsePersist } from '../formats/persist.ts';
 import { type BootFacts, bootFacts } from './boot/facts.ts';
 import { setHostName } from './boot/host.ts';
@@ -17,6 +18,7 @@ import { NameResponder } from './lan/mdns.ts';
 import { fillApart } from './slots/filler.ts';
 import { SlotKeeper } from './slots/keeper.ts';
 import { ConsoleSpeaker } from './status/console.ts';
+import { type Opening, openingsIn } from './status/openings.ts';
 import { plainAddress, serveOrders, servePage, serveSocket } from './status/server.ts';
 import { type Facts, type Status, statusOf } from './status/status.ts';
 import { renderConsoleLine } from './status/text.ts';
@@ -37,6 +39,7 @@ export class Service {
   /** What parts of the agent have to complain about, by part. */
   readonly #problems = new Map<string, string>();
   #interfaces: readonly LanInterface[] = [];
+  #openings: readonly Opening[] = [];
   #persist: readonly PersistLine[] = [];
   #socket: Server | undefined;
   #orders: Server | undefined;
@@ -77,6 +80,7 @@ export class Service {
       hostName: hostname(),
       slots: this.#slots?.view(),
       interfaces: this.#interfaces,
+      openings: this.#openings,
       page: this.#page === undefined ? { failed: this.#pageFailed } : { port: this.#port },
       problems: [...this.#problems.values()],
     };
@@ -107,6 +111,7 @@ export class Service {
     await this.#attempt('persist list', async () => {
       this.#persist = parsePersist(await readFile(this.#paths.persist, 'utf8'), this.#paths.persist);
     });
+    this.#openings = await openingsIn(join(this.#paths.root, appsFolder));
     this.#socket = await serveSocket(this.#paths.socket, () => this.status());
     this.#orders = await serveOrders(this.#paths.control, { '/resolve': () => this.#resolve() });
     this.#looking = this.#look();

@@ -34,7 +34,13 @@ Example:
     // Only here: the service at rest has no need of what reads archives.
     const { importImages } = await import('../images/import.ts');
     const { config } = pathsUnder(values.root);
-    const { k3s } = parseAgentConfig(await readFile(config, 'utf8'), config);
+    const text = await readFile(config, 'utf8').catch(() => {
+      throw new Failure('environment', {
+        what: 'the configuration of the image is not there',
+        where: config,
+      });
+    });
+    const { k3s } = parseAgentConfig(text, config);
     const imported = await importImages(file, k3sPaths(values.root), k3s);
     if (values.json === true) {
       process.stdout.write(`${JSON.stringify({ version: 1, ...imported }, null, 2)}\n`);

@@ -16,7 +16,8 @@ export const kubeconfig: Command = {
   help: `Only on a server of the cluster, and only for root: who has it owns the cluster.
 
 Options:
-  --server ADDRESS   the address to reach the API at (default: the first of the status page's)
+  --server ADDRESS   the address or name to reach the API at, such as shop-01.local (default: the first address of the
+                     status page)
   --root DIR         take every path below DIR
 
 Example:
@@ -37,20 +38,29 @@ Example:
         fix: 'edgekiln-node status names the servers: ask one of them',
       });
     });
-    const address = server ?? (await lanAddress(root));
-    process.stdout.write(text.replace('https://127.0.0.1:6443', `https://${address}:6443`));
+    const { name, address } = await askOf(root);
+    const reached = server ?? address;
+    if (reached === undefined)
+      throw new Failure('environment', {
+        what: 'this device has no address that others could reach',
+        fix: 'give one with --server, or bring it an address by DHCP',
+      });
+    // The certificate is for the device's name: addresses come and go with DHCP.
+    process.stdout.write(
+      text.replace(
+        /^( *)server: https:\/\/127\.0\.0\.1:6443$/m,
+        `$1server: https://${reached}:6443\n$1tls-server-name: ${name}`,
+      ),
+    );
   },
 };
 
-/** The first address that people can reach, as the agent says it. */
-async function lanAddress(root: string): Promise<string> {
+/** The device's name and the first address that people can reach it at, as the agent says them. */
+async function askOf(root: string): Promise<{ name: string; address: string | undefined }> {
   const status = parseJson(await askAgent(pathsUnder(root).socket, '/status.json'));
-  const urls = isRecord(status) && Array.isArray(status['urls']) ? status['urls'] : [];
-  const address =
-    typeof urls[0] === 'string' ? /^http:\/\/(\[[^\]]+\]|[^:/]+)/.exec(urls[0])?.[1] : undefined;
-  if (address !== undefined) return address;
-  throw new Failure('environment', {
-    what: 'this device has no address that others could reach',
-    fix: 'give one with --server, or bring it an address by DHCP',
-  });
+  if (!isRecord(status) || typeof status['name'] !== 'string')
+    throw new Failure('environment', { what: 'the agent does not say who this device is' });
+  const [url] = Array.isArray(status['urls']) ? status['urls'] : [];
+  const address = typeof url === 'string' ? /^http:\/\/(\[[^\]]+\]|[^:/]+)/.exec(url)?.[1] : undefined;
+  return { name: status['name'], address };
 }

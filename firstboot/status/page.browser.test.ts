@@ -45,6 +45,7 @@ const facts = {
   os: 'Debian GNU/Linux 13 (trixie)',
   kernel: '6.12.48+deb13-amd64',
   page: { port: 80 },
+  openings: [],
   problems: [],
 } as const;
 

@@ -35,6 +35,7 @@ const whole: Facts = {
   os: 'Debian GNU/Linux 13 (trixie)',
   kernel: '6.12.0',
   page: { port: 80 },
+  openings: [],
   problems: [],
 };
 
@@ -143,4 +144,16 @@ test.each([
   [356_400, '4 d 3 h'],
 ])('%d seconds are %s', (seconds, words) => {
   expect(duration(seconds)).toBe(words);
+});
+
+test('what to open to reach an app is said with an address of this board', () => {
+  const openings = [
+    { app: 'till', port: 30080, protocol: 'TCP', board: 'every' },
+    { app: 'till', port: 9000, protocol: 'UDP', board: 'its own' },
+  ] as const;
+  const text = renderText(statusOf({ ...whole, openings }));
+  expect(text).toContain('app till  192.168.1.20:30080, or that port of any board\n');
+  expect(text).toContain('app till  port 9000 of the board that runs it (UDP)\n');
+  const without = renderText(statusOf({ ...whole, interfaces: [], openings }));
+  expect(without).toContain('app till  port 30080 of any board\n');
 });

@@ -7,6 +7,7 @@ import type { ClusterStatus } from '../formation/cluster.ts';
 import type { FormationView } from '../formation/view.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
 import type { SlotView } from '../slots/keeper.ts';
+import type { Opening } from './openings.ts';
 import { alarmLines, siteWait } from './site.ts';
 
 /** Everything a status is made of. What is undefined could not be found out. */
@@ -28,6 +29,7 @@ export interface Facts {
   readonly kernel: string;
   /** The port the page is served on, or why it is not. */
   readonly page: { readonly port: number } | { readonly failed: string };
+  readonly openings: readonly Opening[];
   /** What other parts of the agent have to report. */
   readonly problems: readonly string[];
 }
@@ -74,6 +76,8 @@ export interface Status {
   readonly k3s: ClusterStatus | null;
   /** Where the page can be opened. */
   readonly urls: readonly string[];
+  /** Ports that lead to the apps of the image, from the LAN. */
+  readonly apps: readonly Opening[];
   readonly versions: {
     readonly edgekiln: string | null;
     readonly os: string;
@@ -110,6 +114,7 @@ export function statusOf(facts: Facts, before?: Status): Status {
     formation: facts.formation ?? null,
     k3s: facts.k3s ?? null,
     urls: 'port' in facts.page ? urls(facts.interfaces, facts.page.port) : [],
+    apps: facts.openings,
     versions: {
       edgekiln: config?.edgekiln ?? null,
       os: facts.os,

@@ -54,6 +54,18 @@ function slotWords({ slot }: Status): string {
     : `${running}; ${other.toUpperCase()} is ${state === 'bad' ? 'empty or bad' : state}`;
 }
 
+/** What to open to reach each app: `192.168.1.20:30080, or that port of any board`. */
+function appRows({ apps, urls }: Status): readonly (readonly [name: string, value: string])[] {
+  const own = /^https?:\/\/(\[[^\]]+\]|[^:/]+)/.exec(urls[0] ?? '')?.[1];
+  return apps.map(({ app, port, protocol, board }) => {
+    const where =
+      board === 'its own' || own === undefined
+        ? `port ${port} of ${board === 'every' ? 'any board' : 'the board that runs it'}`
+        : `${own}:${port}, or that port of any board`;
+    return [`app ${app}`, protocol === 'TCP' ? where : `${where} (${protocol})`] as const;
+  });
+}
+
 /** What the two columns of text and page show, in order. */
 export function table(status: Status): readonly (readonly [name: string, value: string])[] {
   const { versions, data } = status;
@@ -61,6 +73,7 @@ export function table(status: Status): readonly (readonly [name: string, value: 
     ['site', status.site ?? 'not known'],
     ['place', status.place === null ? 'none' : String(status.place)],
     ...(status.formation === null ? [] : siteRows(status.formation, status.k3s ?? undefined)),
+    ...appRows(status),
     ['slot', slotWords(status)],
     ['data', data.detail === '' ? dataWords[data.state] : `${data.state}: ${data.detail}`],
     ...status.interfaces.map(
