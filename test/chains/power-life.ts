@@ -60,7 +60,7 @@ const updated: readonly Instant[] = [
   { name: 'trial boot', behind: chosen, at: { within: 20 }, trial: true },
   { name: 'confirming', behind: 'up', at: { write: 'boot state', most: 1 }, trial: true },
   { name: 'confirmed', behind: 'confirmed', at: { within: 0 }, trial: true },
-  { name: 'a boot', behind: chosen, at: { within: 20 } },
+  { name: 'counting an attempt', behind: 'power', at: { write: 'boot state', most: 2 } },
   { name: 'trial boot', behind: chosen, at: { within: 20 }, trial: true },
   { name: 'around the confirmation', behind: 'up', at: { within: 10 }, trial: true },
   { name: 'files written', behind: 'shell', at: { within: 10 } },
