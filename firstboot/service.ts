@@ -26,7 +26,7 @@ import { renderConsoleLine } from './status/text.ts';
 /** How often the interfaces are looked at, and the page is tried again where it failed, in milliseconds … */
 const lookEvery = 2000;
 /** … and in a cluster, where nobody waits for the next look. */
-const lookCalmly = 5000;
+const lookCalmly = 10_000;
 /** How often copied files are compared with data, in looks: once in a minute or two. */
 const saveEvery = 30;
 const defaultPort = 80;

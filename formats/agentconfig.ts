@@ -7,6 +7,9 @@ import { isRecord, parseJson } from './json.ts';
 /** The value of an option of k3s, as in its config.yaml. */
 export type K3sSetting = string | number | boolean | readonly (string | number | boolean)[];
 
+/** The wired interfaces of a device, as systemd.network matches them: what may be its LAN where nobody says otherwise. */
+export const wiredInterfaces = 'en* eth*';
+
 export interface AgentConfig {
   readonly version: 1;
   readonly site: string;

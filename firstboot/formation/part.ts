@@ -1,7 +1,7 @@
 // The device's part in its site, put together: clock, site0, formation, join channel, k3s.
 import { createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { AgentConfig } from '../../formats/agentconfig.ts';
+import { type AgentConfig, wiredInterfaces } from '../../formats/agentconfig.ts';
 import type { Place } from '../../formats/roster.ts';
 import type { Stamp } from '../../formats/stamp.ts';
 import type { Paths } from '../boot/paths.ts';
@@ -66,7 +66,7 @@ export class SitePart {
     const settings = {
       mode: config.network?.siteInterface ?? 'macvlan',
       address: formation.siteAddressOf(formation.place),
-      match: config.lan?.interface ?? 'en* eth*',
+      match: config.lan?.interface ?? wiredInterfaces,
       seed: formation.deviceKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     };
     const site0 = new Site0(settings, paths.root, run);

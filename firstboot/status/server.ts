@@ -93,7 +93,8 @@ function newServer(current: () => Status): Server {
       maxHeaderSize: 8192,
       headersTimeout: patience,
       requestTimeout: patience,
-      connectionsCheckingInterval: 1000,
+      // Whoever says nothing is hung up on by the inactivity below; this is for those that say a little now and then.
+      connectionsCheckingInterval: 5000,
     },
     (request, response) => answer(request, response, current),
   );

@@ -1,5 +1,6 @@
 // The network of the shop, as a device meets it, and the address ranges of the cluster.
 import { z } from 'zod';
+import { wiredInterfaces } from '../../../formats/agentconfig.ts';
 import { address, network, text, url } from './fields.ts';
 
 export const networks = z
@@ -34,7 +35,7 @@ export const lan = z
       /^[A-Za-z0-9_.*?-]{1,15}( [A-Za-z0-9_.*?-]{1,15})*$/,
       'names of network interfaces, parted by blanks; * and ? stand for other characters',
     )
-      .default('en* eth*')
+      .default(wiredInterfaces)
       .describe('The wired interfaces that may be the LAN; the first one with a carrier is.'),
     static: z
       .strictObject({
