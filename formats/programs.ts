@@ -189,22 +189,25 @@ export interface Running {
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
 }
 
+export interface StartOptions {
+  readonly cwd?: string;
+  /** The whole environment; that of this process if not given. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onStdout?: (bytes: Buffer) => void;
+  readonly onStderr?: (text: string) => void;
+}
+
 /**
  * Starts one program that runs until it is told to end. It never outlives this process: the kernel kills it when we
  * die, even by SIGKILL. One that is missing is an environment failure that names the package.
  */
-export function start(
-  name: ProgramName,
-  args: readonly string[],
-  options: {
-    cwd?: string;
-    /** The whole environment; that of this process if not given. */
-    env?: Readonly<Record<string, string>>;
-    onStdout?: (bytes: Buffer) => void;
-    onStderr?: (text: string) => void;
-  } = {},
-): Running {
-  const child = spawn(pathOf('setpriv'), ['--pdeathsig', 'KILL', pathOf(name), ...args], {
+export function start(name: ProgramName, args: readonly string[], options: StartOptions = {}): Running {
+  return startFile(pathOf(name), args, options);
+}
+
+/** The same for a program that is not this machine's own. `file` is its path. */
+export function startFile(file: string, args: readonly string[], options: StartOptions = {}): Running {
+  const child = spawn(pathOf('setpriv'), ['--pdeathsig', 'KILL', file, ...args], {
     cwd: options.cwd,
     ...(options.env && { env: options.env }),
     stdio: ['ignore', options.onStdout === undefined ? 'ignore' : 'pipe', 'pipe'],
@@ -223,7 +226,7 @@ export function start(
   });
   if (child.pid === undefined) {
     throw new Failure('environment', {
-      what: `${name} cannot be started`,
+      what: `${basename(file)} cannot be started`,
       fix: 'look for a limit on processes',
     });
   }

@@ -1,10 +1,10 @@
 // A look into the store of a stopped server: k3s is run on loopback without its kubelet, and asked what it holds.
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseJson } from '../../formats/json.ts';
+import { startFile } from '../../formats/programs.ts';
 import { inOneLine } from '../inoneline.ts';
 import { foundInApi, foundInStorage } from './census.ts';
 import type { K3sPaths } from './paths.ts';
@@ -28,19 +28,16 @@ async function insideStore(paths: K3sPaths): Promise<string | undefined> {
   const file = join(folder, 'config.yaml');
   const quiet = { 'disable-agent': true, 'bind-address': '127.0.0.1', 'cluster-init': false };
   await writeFile(file, JSON.stringify({ ...(options as object), ...quiet }), { mode: 0o600 });
-  const child = spawn(paths.program, ['server', '--config', file], { stdio: 'ignore' });
-  let ended = false;
-  const end = new Promise<void>((resolve) => {
-    child.once('error', () => resolve());
-    child.once('exit', () => resolve());
-  }).then(() => {
-    ended = true;
+  const k3s = startFile(paths.program, ['server', '--config', file]);
+  let ended: string | undefined;
+  void k3s.ended.then(({ said }) => {
+    ended = said;
   });
   const serving = new Serving(paths);
   try {
     const deadline = performance.now() + patience;
     while (performance.now() < deadline) {
-      if (ended) throw new Error('k3s ended while its store was looked at');
+      if (ended !== undefined) throw new Error(`k3s ended while its store was looked at: ${ended}`);
       try {
         const api = await serving.api();
         if ((await api.ask('GET', '/readyz')).status === 200) return await foundInApi(api);
@@ -53,9 +50,9 @@ async function insideStore(paths: K3sPaths): Promise<string | undefined> {
     throw new Error('k3s did not answer in time');
   } finally {
     serving.forget();
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
-    await end;
+    k3s.kill('SIGTERM');
+    const timer = setTimeout(() => k3s.kill('SIGKILL'), 20_000);
+    await k3s.ended;
     clearTimeout(timer);
     await rm(folder, { recursive: true, force: true });
   }

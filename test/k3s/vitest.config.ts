@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+const isReal = process.env['EDGEKILN_K3S'] !== undefined;
+
 /**
  * The contract of k3s, and the agent's chains on it, against the stand-in or, with EDGEKILN_K3S, a real k3s. Needs root:
  * hosts are namespaces.
@@ -10,6 +12,8 @@ export default defineConfig({
     include: ['test/{k3s,namespaces}/*.test.ts'],
     testTimeout: 400_000,
     hookTimeout: 120_000,
-    fileParallelism: false,
+    // A real k3s has the machine for itself.
+    fileParallelism: !isReal,
+    maxWorkers: 3,
   },
 });

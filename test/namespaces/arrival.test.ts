@@ -1,8 +1,8 @@
 // Boards arrive one by one or all at once, and the founder dies at the worst moments.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it, type TestContext } from 'vitest';
+import { expect, type TestContext } from 'vitest';
 import { firstServer, untilCluster, viewOf } from './cluster.ts';
-import { type NamespaceSite, openSite, until } from './site.ts';
+import { type NamespaceSite, onSites, openSite, until } from './site.ts';
 
 const all = ['n1', 'n2', 'n3'];
 
@@ -16,7 +16,7 @@ async function open(
   return site;
 }
 
-it.concurrent('one by one: the first is a cluster by itself, the third makes it three servers', async (test) => {
+onSites('one by one: the first is a cluster by itself, the third makes it three servers', async (test) => {
   const site = await open(test, 'nsone', 3);
   await site.powerOn('n2');
   const alone = await untilCluster(site, ['n2'], { ready: ['n2'], servers: ['n2'] }, 180);
@@ -27,7 +27,7 @@ it.concurrent('one by one: the first is a cluster by itself, the third makes it 
   expect(whole.cluster).toBe(alone.cluster);
 });
 
-it.concurrent('five at once: one cluster, three servers, two workers', async (test) => {
+onSites('five at once: one cluster, three servers, two workers', async (test) => {
   const site = await open(test, 'nsfive', 5);
   await site.powerOn();
   const five = ['n1', 'n2', 'n3', 'n4', 'n5'];
@@ -37,7 +37,7 @@ it.concurrent('five at once: one cluster, three servers, two workers', async (te
   await untilCluster(site, view.servers, { ready: five, servers: view.servers }, 60);
 });
 
-it.concurrent.for([
+onSites.for([
   ['before the promotion', 1],
   ['during the promotion', 2],
   ['right after the promotion', 3],
@@ -71,19 +71,22 @@ it.concurrent.for([
   },
 );
 
-it.concurrent('the founder dies before there is a second server: nobody founds another cluster; it returns, all is well', async (test) => {
-  const site = await open(test, 'nsdead', 3);
-  await site.powerOn('n1', 'n2');
-  const founder = await firstServer(site, ['n1', 'n2']);
-  const before = await untilCluster(site, [founder], { ready: ['n1', 'n2'], servers: [founder] }, 180);
-  await site.host(founder).powerCut();
-  await site.powerOn('n3');
-  // Longer than a board waits before it founds where nobody answers.
-  await sleep(90_000);
-  for (const name of all.filter((one) => one !== founder)) {
-    await expect(viewOf(site, name)).rejects.toThrow();
-  }
-  await site.host(founder).powerOn();
-  const after = await untilCluster(site, all, { ready: all, servers: all }, 300);
-  expect(after.cluster).toBe(before.cluster);
-});
+onSites(
+  'the founder dies before there is a second server: nobody founds another cluster; it returns, all is well',
+  async (test) => {
+    const site = await open(test, 'nsdead', 3);
+    await site.powerOn('n1', 'n2');
+    const founder = await firstServer(site, ['n1', 'n2']);
+    const before = await untilCluster(site, [founder], { ready: ['n1', 'n2'], servers: [founder] }, 180);
+    await site.host(founder).powerCut();
+    await site.powerOn('n3');
+    // Longer than a board waits before it founds where nobody answers.
+    await sleep(90_000);
+    for (const name of all.filter((one) => one !== founder)) {
+      await expect(viewOf(site, name)).rejects.toThrow();
+    }
+    await site.host(founder).powerOn();
+    const after = await untilCluster(site, all, { ready: all, servers: all }, 300);
+    expect(after.cluster).toBe(before.cluster);
+  },
+);

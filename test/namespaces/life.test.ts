@@ -1,8 +1,8 @@
 // The life of three sites, side by side: each forms, and stays the same cluster through all that happens in a shop.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type ClusterView, untilCluster, viewOf } from './cluster.ts';
-import { type NamespaceSite, openSite, until } from './site.ts';
+import { aSite, type NamespaceSite, openSite, until } from './site.ts';
 
 const all = ['n1', 'n2', 'n3'];
 const whole = { ready: all, servers: all };
@@ -27,7 +27,7 @@ const silent = (site: NamespaceSite, name: string): Promise<string> =>
     () => 'silent',
   );
 
-describe.concurrent('a site and its power', () => {
+aSite('a site and its power', () => {
   let site: NamespaceSite;
   let formed: ClusterView;
   beforeAll(async () => {
@@ -72,7 +72,7 @@ describe.concurrent('a site and its power', () => {
   });
 });
 
-describe.concurrent('a site and its network', () => {
+aSite('a site and its network', () => {
   let site: NamespaceSite;
   let formed: ClusterView;
   beforeAll(async () => {
@@ -126,7 +126,7 @@ describe.concurrent('a site and its network', () => {
   });
 });
 
-describe.concurrent('a site with a spare board', () => {
+aSite('a site with a spare board', () => {
   const four = [...all, 'n4'];
   let site: NamespaceSite;
   beforeAll(async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { describe, it } from 'vitest';
 import { Keyring } from '../../builder/keys/keyring.ts';
 import { loadProfile } from '../../builder/profile/load.ts';
 import { siteRoster } from '../../builder/site/roster.ts';
@@ -88,8 +89,14 @@ export async function openSite(
   };
 }
 
-/** A real k3s may carry no network of its own: then this machine's /etc/cni and PATH have one, as in docs/lab.md. */
-const realK3s = process.env['EDGEKILN_K3S']
+const isReal = process.env['EDGEKILN_K3S'] !== undefined;
+
+/** Sites with the stand-in are light and live side by side; with a real k3s they come one after the other. */
+export const aSite = isReal ? describe : describe.concurrent;
+export const onSites = isReal ? it : it.concurrent;
+
+/** A real k3s may carry no network of its own: then the lab has one, as in docs/lab.md. */
+const realK3s = isReal
   ? ', config: {flannel-backend: none, disable-network-policy: true, disable-kube-proxy: true}'
   : '';
 

@@ -1,7 +1,7 @@
 // Who may not: another site on the same LAN, a device with somebody else's address, a worker, a device that is barred.
-import { expect, it, type TestContext } from 'vitest';
+import { expect, type TestContext } from 'vitest';
 import { firstServer, untilCluster, viewOf } from './cluster.ts';
-import { type NamespaceSite, openSite, until } from './site.ts';
+import { type NamespaceSite, onSites, openSite, until } from './site.ts';
 
 /** Sites side by side; those on one LAN end before the one that has the switch. */
 async function open(
@@ -21,7 +21,7 @@ const siteAddress = async (site: NamespaceSite, name: string): Promise<string> =
   return / inet ([\d.]+)\//.exec(shown)?.[1] ?? '';
 };
 
-it.concurrent('two sites on one LAN are two clusters, and neither hears the other', async (test) => {
+onSites('two sites on one LAN are two clusters, and neither hears the other', async (test) => {
   const one = await open(test, 'nsours', 2);
   const other = await open(test, 'nstheirs', 2, { prefix: 'm', lab: one.lab });
   await Promise.all([one.powerOn(), other.powerOn()]);
@@ -40,7 +40,7 @@ it.concurrent('two sites on one LAN are two clusters, and neither hears the othe
   expect(ours.cluster).not.toBe(theirs.cluster);
 });
 
-it.concurrent('an address of the site that somebody else has: an alarm, and no second choice', async (test) => {
+onSites('an address of the site that somebody else has: an alarm, and no second choice', async (test) => {
   const site = await open(test, 'nsclash', 2);
   const thief = await open(test, 'nsthief', 1, { prefix: 'm', lab: site.lab });
   await Promise.all([site.powerOn('n1'), thief.powerOn('m1')]);
@@ -65,41 +65,46 @@ it.concurrent('an address of the site that somebody else has: an alarm, and no s
   );
 });
 
-it.concurrent('a worker has not the server token, cannot fetch it, and stays out once it is barred', async (test) => {
-  const site = await open(test, 'nsworker', 4);
-  const servers = ['n1', 'n2', 'n3'];
-  await site.powerOn(...servers);
-  const founder = await firstServer(site, servers);
-  await untilCluster(site, servers, { ready: servers, servers }, 240);
-  const worker = 'n4';
-  await site.powerOn(worker);
-  const view = await untilCluster(site, [founder], { ready: [...servers, worker], servers }, 120);
+onSites(
+  'a worker has not the server token, cannot fetch it, and stays out once it is barred',
+  async (test) => {
+    const site = await open(test, 'nsworker', 4);
+    const servers = ['n1', 'n2', 'n3'];
+    await site.powerOn(...servers);
+    const founder = await firstServer(site, servers);
+    await untilCluster(site, servers, { ready: servers, servers }, 240);
+    const worker = 'n4';
+    await site.powerOn(worker);
+    const view = await untilCluster(site, [founder], { ready: [...servers, worker], servers }, 120);
 
-  const [token = ''] = (await site.run(founder, 'cat /var/lib/rancher/k3s/server/token'))
-    .split('::server:')
-    .slice(-1);
-  expect(token.length).toBeGreaterThan(15);
-  const everywhere = '/var/lib/rancher /var/lib/edgekiln /var/lib/kubelet /etc /run';
-  const search = `grep -rlF '${token}' ${everywhere} --exclude-dir=slot 2>/dev/null || true`;
-  expect(await site.run(founder, search)).not.toBe('');
-  expect(await site.run(worker, search)).toBe('');
-  const server = await siteAddress(site, founder);
-  const ask = (credentials: string) =>
-    site.run(
-      worker,
-      `curl -s -k -o /dev/null -w '%{http_code}' ${credentials} https://${server}:6443/v1-k3s/server-bootstrap`,
+    const [token = ''] = (await site.run(founder, 'cat /var/lib/rancher/k3s/server/token'))
+      .split('::server:')
+      .slice(-1);
+    expect(token.length).toBeGreaterThan(15);
+    const everywhere = '/var/lib/rancher /var/lib/edgekiln /var/lib/kubelet /etc /run';
+    const search = `grep -rlF '${token}' ${everywhere} --exclude-dir=slot 2>/dev/null || true`;
+    expect(await site.run(founder, search)).not.toBe('');
+    expect(await site.run(worker, search)).toBe('');
+    const server = await siteAddress(site, founder);
+    const ask = (credentials: string) =>
+      site.run(
+        worker,
+        `curl -s -k -o /dev/null -w '%{http_code}' ${credentials} https://${server}:6443/v1-k3s/server-bootstrap`,
+      );
+    const agent = '/var/lib/rancher/k3s/agent';
+    expect(await ask(`--cert ${agent}/client-kubelet.crt --key ${agent}/client-kubelet.key`)).toMatch(
+      /40[13]/,
     );
-  const agent = '/var/lib/rancher/k3s/agent';
-  expect(await ask(`--cert ${agent}/client-kubelet.crt --key ${agent}/client-kubelet.key`)).toMatch(/40[13]/);
-  expect(await ask(`-u server:${token.slice(0, -1)}`)).toMatch(/40[13]/);
-  expect(await ask(`-u server:${token}`)).toBe('200');
+    expect(await ask(`-u server:${token.slice(0, -1)}`)).toMatch(/40[13]/);
+    expect(await ask(`-u server:${token}`)).toBe('200');
 
-  // The profile loses its last device: the next roster denies its key. It reaches one server, and from there the others.
-  const roster = await site.rosterOf(3);
-  await site.run(founder, `cat >/var/lib/edgekiln/roster <<'END'\n${roster}END\n${restartAgent}`);
-  await untilCluster(site, [founder], { ready: servers, servers }, 180);
-  await site.host(worker).reset();
-  await new Promise((resolve) => setTimeout(resolve, 60_000));
-  const after = await viewOf(site, founder);
-  expect([after.cluster, after.ready, after.notReady]).toEqual([view.cluster, servers, []]);
-});
+    // The profile loses its last device: the next roster denies its key. It reaches one server, and from there the others.
+    const roster = await site.rosterOf(3);
+    await site.run(founder, `cat >/var/lib/edgekiln/roster <<'END'\n${roster}END\n${restartAgent}`);
+    await untilCluster(site, [founder], { ready: servers, servers }, 180);
+    await site.host(worker).reset();
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+    const after = await viewOf(site, founder);
+    expect([after.cluster, after.ready, after.notReady]).toEqual([view.cluster, servers, []]);
+  },
+);
