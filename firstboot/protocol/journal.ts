@@ -11,6 +11,7 @@ export interface Operation {
   readonly candidates: readonly Place[];
   /** Given up before, or the dead one itself. */
   readonly tried: readonly Place[];
+  /** What is deleted: the dead server that is replaced, or a new voter that is taken back. */
   readonly dead:
     | { readonly name: string; readonly uid: string; readonly resourceVersion: string }
     | undefined;
@@ -78,6 +79,9 @@ export function applyChange(journal: Journal, change: JournalChange): Journal {
     case 'starting':
       if (operation?.candidates.includes(change.place) !== true) return journal;
       return { ...journal, operation: { ...operation, age: 0 } };
+    case 'retreat':
+      if (operation === undefined) return journal;
+      return { ...journal, operation: { ...operation, candidates: [], dead: change.dead } };
     case 'end':
       return change.outcome === 'done'
         ? { ...journal, operation: undefined }

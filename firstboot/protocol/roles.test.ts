@@ -96,6 +96,28 @@ describe('roles', () => {
     expect(decide([server(1), server(2), server(4)], journal)).toMatchObject({ change: { outcome: 'done' } });
   });
 
+  it('two voters and nobody else to be had: journalled first, then the new one is taken back', () => {
+    const places = [place(2), place(3)];
+    const base = {
+      id: 4,
+      kind: 'grow',
+      candidates: places,
+      tried: [],
+      dead: undefined,
+      age: 400_000,
+    } as const;
+    const journal: Journal = { ...emptyJournal, operation: base };
+    const nodes = [server(1), server(2), node(3)];
+    const retreat = decide(nodes, journal);
+    expect(retreat).toMatchObject({ kind: 'journal', change: { kind: 'retreat', dead: { name: 'n2' } } });
+    if (retreat.kind !== 'journal') throw new Error(retreat.kind);
+    const after = applyChange(journal, retreat.change);
+    expect(decide(nodes, after)).toMatchObject({ kind: 'delete', operation: 4, name: 'n2', uid: 'u2' });
+    expect(decide([server(1), node(3)], after)).toMatchObject({ change: { kind: 'end', outcome: 'undone' } });
+    // The other one became a voter after all: nobody is taken back.
+    expect(decide([server(1), server(2), server(3)], after)).toMatchObject({ change: { kind: 'end' } });
+  });
+
   it('quorum lost is an alarm and nothing else', () => {
     expect(decide([server(1)], emptyJournal, false)).toMatchObject({ kind: 'alarm' });
   });

@@ -65,6 +65,8 @@ export type JournalChange =
   | { readonly kind: 'candidates'; readonly candidates: readonly Place[]; readonly tried: readonly Place[] }
   /** Written by the device itself before it starts as a server: whoever decided without knowing finds a conflict. */
   | { readonly kind: 'starting'; readonly place: Place }
+  /** Nobody else is to be had: this voter is taken back, so that no two are left. No candidate is named after this. */
+  | { readonly kind: 'retreat'; readonly dead: NonNullable<Operation['dead']> }
   | { readonly kind: 'end'; readonly outcome: 'done' | 'undone' };
 
 /** A candidate that is no voter after this long is given up: etcd evicts a learner after five minutes. */
@@ -99,6 +101,13 @@ function considerGrowing(view: ClusterView, settings: RoleSettings): Decision {
 
 function goOnGrowing(view: ClusterView, operation: Operation): Decision {
   const { nodes } = view;
+  const { dead } = operation;
+  if (dead !== undefined) {
+    const back = nodes.find((node) => node.name === dead.name && node.uid === dead.uid && node.voter);
+    const pair = nodes.filter((node) => node.voter && node.ready).length === 2;
+    if (back === undefined || !pair) return end(view, 'undone');
+    return { kind: 'delete', operation: operation.id, ...identityOf(back) };
+  }
   const missing = operation.candidates.filter(
     (place) => !nodes.some((node) => node.place === place && node.voter),
   );
@@ -114,11 +123,11 @@ function goOnGrowing(view: ClusterView, operation: Operation): Decision {
   const others = candidatesOf(nodes, taken, tried).slice(0, late.length);
   if (others.length > 0) return candidates(view, [...kept, ...others], tried);
   // Nobody else. Two voters are worse than one: back, while both are alive.
-  const halfway = nodes.filter((node) => node.server && operation.candidates.includes(node.place));
+  const halfway = nodes.filter((node) => node.voter && operation.candidates.includes(node.place));
   const voters = nodes.filter((node) => node.voter);
   const [only] = halfway;
   if (voters.length === 2 && only !== undefined && voters.every((node) => node.ready)) {
-    return { kind: 'delete', operation: operation.id, ...identityOf(only) };
+    return journal(view, { kind: 'retreat', dead: identityOf(only) });
   }
   return end(view, 'undone');
 }

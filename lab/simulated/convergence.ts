@@ -2,6 +2,7 @@
 import { canDecide } from '../../firstboot/protocol/claims.ts';
 import type { Alarm } from '../../firstboot/protocol/events.ts';
 import { nowhere, type Site } from '../../firstboot/protocol/site.ts';
+import { votersOf } from '../standin/model.ts';
 import type { Board } from './board.ts';
 import type { World } from './world.ts';
 
@@ -19,7 +20,35 @@ export function converged(world: World): boolean {
     if (membership.identity.cluster !== cluster) return false;
     if (decided !== undefined && decided.value.cluster !== cluster) return false;
   }
-  return true;
+  return cluster === undefined || serversSettled(world, cluster);
+}
+
+/** Three servers that work, where three devices may be one. */
+function serversSettled({ reconcilers, boards, clusters }: World, id: string): boolean {
+  if (reconcilers === undefined) return true;
+  const able = boards.filter(({ powered, stolen, hung, state, place, k3s }) => {
+    const member = state?.site.members[place];
+    const there = powered && !stolen && !hung && k3s.storeOf() === id;
+    return there && member?.eligible === true && !member.denied;
+  });
+  const voters = votersOf(clusters.get(id));
+  const work = able.filter((board) => board.k3s.serves(id)).length;
+  return able.length < 3 || (voters.length === 3 && work === 3);
+}
+
+/** Most servers of a cluster were flashed, stolen or hang: its quorum is a person's matter. */
+function quorumIsGone({ reconcilers, boards, clusters }: World): boolean {
+  if (reconcilers === undefined) return false;
+  return clusters.ids.some((id) => {
+    const voters = votersOf(clusters.get(id));
+    const there = voters.filter((voter) =>
+      boards.some(
+        ({ k3s, powered, stolen, hung }) =>
+          powered && !stolen && !hung && k3s.name === voter.name && k3s.disk.wal?.member === voter.id,
+      ),
+    );
+    return voters.length > 1 && there.length <= voters.length / 2;
+  });
 }
 
 /** In a claimed site fewer boards than half its places never decide; their cluster works all the same. */
@@ -33,7 +62,7 @@ function couldDecide({ boards }: World): boolean {
 /** Alarms with which a device may wait for a person instead; each must be justified by what really happened. */
 const persons: ReadonlyMap<Alarm, (world: World) => boolean> = new Map([
   ['holds-data', (world) => happened(world, 'deploy')],
-  ['two-clusters', (world) => happened(world, 'deploy')],
+  ['two-clusters', (world) => happened(world, 'deploy') || world.scenario.roles],
   ['founder-lost', (world) => happened(world, 'flash', 'clone', 'steal', 'hang')],
   ['memory-lost', (world) => happened(world, 'flash', 'clone')],
   ['clone', (world) => happened(world, 'clone')],
@@ -87,7 +116,7 @@ function claimedCouldConverge(world: World, site: Site, honest: readonly Board[]
 
 /** What is missing, or undefined where a person must act and was told so. */
 export function owed(world: World): string | undefined {
-  if (converged(world) || !couldConverge(world)) return undefined;
+  if (converged(world) || !couldConverge(world) || quorumIsGone(world)) return undefined;
   const excused = world.boards.some((board) => {
     // A server whose k3s hangs still says what it is: a person pulls its plug.
     if (board.hung && board.state?.record.membership?.ready === true) return true;

@@ -136,7 +136,6 @@ export function draw(seed: number, mostDevices = 7): Scenario {
     const at = lasts * random.unit() ** random.pick([1, 2, 4]);
     schedule.push(...random.pick(kinds)(random, at, devices, lasts));
   }
-  schedule.sort((a, b) => a.at - b.at);
   const workers = Array.from({ length: devices }, (_, index) => index + 1).filter(() => random.chance(0.1));
   if (workers.length === devices) workers.pop();
   const policy = random.pick([
@@ -153,21 +152,40 @@ export function draw(seed: number, mostDevices = 7): Scenario {
   const refound = random.chance(0.1);
   const spanningTree = random.chance(0.15);
   const claimed = policy !== 'designated' && random.chance(0.15);
+  const roles = random.chance(0.05);
+  if (roles) schedule.push(...serversInTrouble(random, devices, lasts));
   return {
     version: 1,
     seed,
     devices,
     electors: undefined,
     workers,
+    roles,
     policy: policy === 'designated' ? `designated: ${random.pick(eligible)}` : policy,
     refound,
     enrolment: claimed ? 'claimed' : 'stamped',
     places: claimed ? devices + random.pick([0, 0, 1, 3]) : undefined,
     spanningTree,
     heal: true,
-    lasts,
-    schedule,
+    lasts: roles ? Math.max(lasts, 2_000) : lasts,
+    schedule: schedule.sort((a, b) => a.at - b.at),
   };
+}
+
+/** Long enough for servers to be lost, replaced, and there again. */
+function serversInTrouble(random: Random, devices: number, lasts: number): readonly Fault[] {
+  const faults: Fault[] = [];
+  for (let left = random.below(3); left > 0; left -= 1)
+    faults.push(...random.pick(troubles)(random, random.between(lasts, 1_800), devices, 600));
+  for (let left = random.below(3); left > 0; left -= 1) {
+    const off = random.between(60, 900);
+    const one = device(random, devices);
+    faults.push({ at: off, event: 'power-off', device: one });
+    if (random.chance(0.3))
+      faults.push({ at: off + random.between(300, 1_000), event: 'power-on', device: one });
+    if (random.chance(0.2)) faults.push({ at: off + 1, event: 'flash', device: device(random, devices) });
+  }
+  return faults;
 }
 
 /** A calm site of any size, switched on within two seconds. */
@@ -184,6 +202,7 @@ export function largeSite(devices: number, seed = 1, enrolment: Scenario['enrolm
     workers: [],
     policy: 'first-online',
     refound: false,
+    roles: false,
     enrolment,
     places: undefined,
     spanningTree: false,

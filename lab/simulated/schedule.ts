@@ -82,6 +82,8 @@ export const scheduleSchema = z
     /** `claimed`: boards come without places; `places` of them are in the roster, by default as many as devices. */
     enrolment: z.enum(['stamped', 'claimed']).default('stamped'),
     places: z.int().min(1).max(253).optional(),
+    /** Servers are promoted and replaced too. */
+    roles: z.boolean().default(false),
     /** Ports stay silent for 30 s after carrier. */
     spanningTree: z.boolean().default(false),
     /** Whether everything is healed at the end and the site must converge. */

@@ -14,6 +14,7 @@ import { Memory } from './memory.ts';
 import { Network } from './network.ts';
 import { Queue } from './queue.ts';
 import { Random } from './random.ts';
+import { Reconcilers } from './reconcilers.ts';
 import type { Scenario } from './schedule.ts';
 import { keyOf } from './seals.ts';
 import { siteFor } from './site.ts';
@@ -38,6 +39,8 @@ export class World {
   readonly random: Random;
   readonly network: Network;
   readonly clusters: Clusters;
+  /** Where servers are promoted and replaced too. */
+  readonly reconcilers: Reconcilers | undefined;
   readonly memory = new Memory();
   readonly boards: Board[] = [];
   readonly violations: Violation[] = [];
@@ -76,6 +79,7 @@ export class World {
     this.clusters = new Clusters(this);
     this.#checkers = checkers;
     this.timeline = withTimeline ? [] : undefined;
+    if (scenario.roles) this.reconcilers = new Reconcilers(this);
     const site = siteFor(scenario);
     for (let device = 1; device <= scenario.devices; device += 1)
       this.boards.push(new Board(this, this.boards.length, device, site));
@@ -183,14 +187,28 @@ export class World {
   /** What a peer hands out over TLS; people.ts makes thieves lie. */
   dossierFrom: (peer: Board) => Dossier | undefined = honestDossier;
 
-  serverUp(cluster: string, name: string | undefined): boolean {
+  /** Whether the etcd member of this name is up, as far as `from` can tell. */
+  reaches(from: Board, cluster: string, name: string | undefined): boolean {
     return this.boards.some(
       (board) =>
         board.k3s.name === name &&
         board.powered &&
         board.k3s.disk.wal?.cluster === cluster &&
-        board.k3s.process !== 'stopped',
+        board.k3s.process !== 'stopped' &&
+        board.k3s.process !== 'hung' &&
+        (board === from || this.network.connects(from.index, board.index, this.now)),
     );
+  }
+
+  onServerDeleted(by: Board, cluster: string, name: string, quorum: boolean): void {
+    this.note(by, `deletes the node ${name}`);
+    for (const checker of this.#checkers) checker.deleted?.(this, by, cluster, name, quorum);
+  }
+
+  /** `slack`: milliseconds beyond the pause that the budget asks for. */
+  onOperation(by: Board, kind: 'grow' | 'replace', slack: number): void {
+    this.mark(by, `roles: begins to ${kind}`);
+    for (const checker of this.#checkers) checker.operation?.(this, by, kind, slack);
   }
 
   mark(board: Board, rule: string): void {

@@ -18,5 +18,9 @@ export interface Checker {
   retired?(world: World, board: Board, cluster: ClusterId): void;
   /** A person flashed the board. */
   wiped?(world: World, board: Board): void;
+  /** A server's node was deleted, and with it its voter; whether those that are left are a quorum. */
+  deleted?(world: World, by: Board, cluster: string, name: string, quorum: boolean): void;
+  /** A reconciler begins to change the servers. */
+  operation?(world: World, by: Board, kind: 'grow' | 'replace', slack: number): void;
   ended?(world: World): void;
 }

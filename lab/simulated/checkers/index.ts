@@ -9,6 +9,7 @@ import { majorityOnce } from './majority-once.ts';
 import { oneIdentity } from './one-identity.ts';
 import { provenGenerations } from './proven-generations.ts';
 import { saidIsKept } from './said-is-kept.ts';
+import { serversKept } from './servers-kept.ts';
 
 export function allCheckers(): readonly Checker[] {
   return [
@@ -20,5 +21,6 @@ export function allCheckers(): readonly Checker[] {
     saidIsKept(),
     calmOnce(),
     boundOnce(),
+    serversKept(),
   ];
 }
