@@ -154,6 +154,11 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const appsResult = await siteApps(sources, runner);
   const apps = await readApps(appsResult.path, profile);
   const imagesResult = await siteImages({ ...sources, apps }, runner);
+  if (profile.k3s.kind === 'file' && profile.k3s.images.length === 0)
+    work.options.reporter.say(
+      'images',
+      'no archive of k3s: without internet its devices start no pod (k3s.images)',
+    );
   const archives = await imageBytes(imagesResult.path);
   // The base is not there yet: its packages take more installed than packed.
   proveFits(plan, loaded, { slot: packedBytes(set) + archives, images: archives });

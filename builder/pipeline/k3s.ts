@@ -2,6 +2,7 @@
 import type { SiteApp } from '../../formats/app.ts';
 import type { Architecture } from '../artifacts/debian/apt.ts';
 import { imagesOfSite } from '../artifacts/images/site.ts';
+import { disabledAddons } from '../artifacts/images/wanted.ts';
 import { k3sFiles } from '../artifacts/k3s.ts';
 import { takeLocal } from '../artifacts/local.ts';
 import type { Lock } from '../artifacts/lock.ts';
@@ -49,6 +50,8 @@ export async function siteImages(
     architecture,
     archives: site.archives.map(({ name }) => name),
     wanted: site.wanted.map(({ name, by }) => ({ name, by })),
+    whole: [...site.whole],
+    disabled: disabledAddons(profile.k3s.config),
   };
   const inputs = Object.fromEntries(
     site.archives.map(({ name, path, sha256 }) => [name, { path, digest: sha256 }]),

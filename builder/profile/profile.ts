@@ -54,8 +54,13 @@ export type K3s = {
   readonly config: Readonly<Record<string, K3sSetting>>;
 } & (
   | { readonly kind: 'release'; readonly release: string }
-  /** `path` is absolute. */
-  | { readonly kind: 'file'; readonly path: string; readonly sha256: string }
+  /** Paths are absolute; the archives hold what this k3s runs itself. */
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly sha256: string;
+      readonly images: readonly string[];
+    }
   | { readonly kind: 'standIn' }
 );
 

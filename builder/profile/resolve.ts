@@ -72,10 +72,11 @@ function resolveBase({ debian, tarball }: Written['base'], folder: string): Base
   return { kind: 'debian', ...compact(debian) };
 }
 
-function resolveK3s({ release, file, sha256, config }: Written['k3s'], folder: string): K3s {
+function resolveK3s({ release, file, sha256, images = [], config }: Written['k3s'], folder: string): K3s {
   if (release !== undefined) return { kind: 'release', release, config };
   if (file !== undefined && sha256 !== undefined) {
-    return { kind: 'file', path: resolvePath(folder, file), sha256, config };
+    const archives = images.map((path) => resolvePath(folder, path));
+    return { kind: 'file', path: resolvePath(folder, file), sha256, images: archives, config };
   }
   return { kind: 'standIn', config };
 }

@@ -25,7 +25,8 @@ let count = 0;
 async function run(inputs: Record<string, string>, more: Partial<ImagesOptions> = {}): Promise<string> {
   const result = join(folder, `result-${++count}`);
   mkdirSync(result);
-  const options: ImagesOptions = { architecture: 'amd64', archives: Object.keys(inputs), wanted, ...more };
+  const given = { architecture: 'amd64' as const, archives: Object.keys(inputs), wanted };
+  const options: ImagesOptions = { ...given, whole: [], disabled: [], ...more };
   const signal = new AbortController().signal;
   await images.run(images.schema.parse(options), inputs, {
     result,
@@ -93,4 +94,12 @@ test('says which archive cannot be read, by the name people know', async () => {
 
 test('with nothing wanted, nothing is left', async () => {
   expect(readdirSync(await run(await archives(), { wanted: [] }))).toEqual(['images.json']);
+});
+
+test('archives of k3s are taken whole, less what is disabled', async () => {
+  const inputs = await archives();
+  const more = { wanted: [], whole: ['k3s images'], disabled: ['servicelb'] };
+  const result = await run(inputs, more);
+  const listed: { images: string[] }[] = JSON.parse(readFileSync(join(result, 'images.json'), 'utf8'));
+  expect(listed.map(({ images }) => images)).toEqual([['docker.io/rancher/mirrored-pause:3.6']]);
 });

@@ -9,6 +9,7 @@ import { architectures } from '../artifacts/debian/apt.ts';
 import { type ImageArchive, readImageArchive } from '../artifacts/images/archive.ts';
 import { matchImages } from '../artifacts/images/gate.ts';
 import { type Chosen, trimArchive } from '../artifacts/images/trim.ts';
+import { imagesOfK3s } from '../artifacts/images/wanted.ts';
 import { digestOf } from '../artifacts/store.ts';
 import type { Stage, Workshop } from '../pipeline/stage.ts';
 
@@ -21,6 +22,9 @@ const schema = z.strictObject({
   archives: z.array(z.string()),
   /** Full names of images, and who wants each. */
   wanted: z.array(z.strictObject({ name: z.string(), by: z.string() })),
+  /** Archives of k3s of which every named image is wanted, but for those of add-ons that are disabled. */
+  whole: z.array(z.string()),
+  disabled: z.array(z.string()),
 });
 
 export type ImagesOptions = z.output<typeof schema>;
@@ -51,7 +55,11 @@ export const images: Stage<ImagesOptions, Readonly<Record<string, string>>> = {
       if (file === undefined) throw new Error(`there is no input ${name}`);
       archives.push(await open(file, name, join(workshop.result, `archive-${index}`), workshop));
     }
-    const { kept, problems } = matchImages(options.wanted, archives, options.architecture);
+    const own = archives
+      .filter((_, index) => options.whole.includes(options.archives[index] ?? ''))
+      .flatMap((archive) => archive.images.flatMap(({ names }) => names));
+    const wanted = [...options.wanted, ...imagesOfK3s(own.join('\n'), 'of a file', options.disabled)];
+    const { kept, problems } = matchImages(wanted, archives, options.architecture);
     if (problems.length > 0) throw new Failure('input', problems);
     const listed: Listed[] = [];
     for (const { archive, chosen } of kept) {

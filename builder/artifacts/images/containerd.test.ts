@@ -243,7 +243,13 @@ describe.skipIf(k3s === undefined)('with the containerd of k3s', () => {
     for (const [name, bytes] of Object.entries(inputs)) writeFileSync(join(work, name), bytes);
     const names = Object.keys(inputs);
     await images.run(
-      { architecture: 'amd64', archives: names, wanted: wanted.map((name) => ({ name, by: 'app shop' })) },
+      {
+        architecture: 'amd64',
+        archives: names,
+        wanted: wanted.map((name) => ({ name, by: 'app shop' })),
+        whole: [],
+        disabled: [],
+      },
       Object.fromEntries(names.map((name) => [name, join(work, name)])),
       { result, progress: () => {}, say: () => {}, signal: new AbortController().signal },
     );

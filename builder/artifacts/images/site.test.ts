@@ -77,6 +77,14 @@ test('of the stand-in: the apps alone', async () => {
   expect(wanted.map(({ by }) => by)).toEqual(['app web', 'app till']);
 });
 
+test('of a binary of one’s own: all that its archives name', async () => {
+  const k3s = `{ file: k3s, sha256: ${'a'.repeat(64)}, images: [shop/web.tar] }`;
+  const site = await imagesOfSite(profile(k3s), 'amd64', { lock, store, apps: [] });
+  expect(site.wanted).toEqual([]);
+  expect(site.whole).toEqual(['web.tar of k3s']);
+  expect(site.archives.map(({ name }) => name)).toEqual(['web.tar of k3s', 'web.tar of app web']);
+});
+
 test('a file that is not there is named', async () => {
   rmSync(join(folder, 'shop', 'web.tar'));
   await expect(

@@ -22,6 +22,8 @@ export interface SiteImages {
   readonly wanted: readonly WantedImage[];
   /** k3s's first: an app brings what is not there yet. */
   readonly archives: readonly SiteArchive[];
+  /** Names of archives that are taken whole, less what the profile disables. */
+  readonly whole: readonly string[];
 }
 
 /** The images of k3s and of all apps; `apps` holds their objects. */
@@ -40,16 +42,24 @@ export async function imagesOfSite(
       archives.push({ name: `${basename(path)} of app ${app.name}`, path, sha256 });
     }
   }
-  return { wanted, archives };
+  return { wanted, archives, whole: k3s.whole };
 }
 
-/** A release names its images; a binary of one's own and the stand-in name none. */
+/** A release names its images; a binary of one's own comes with archives of them; the stand-in has none. */
 async function imagesOfRelease(
   { k3s }: Profile,
   architecture: Architecture,
   { lock, store }: { readonly lock: Lock; readonly store: Store },
 ): Promise<SiteImages> {
-  if (k3s.kind !== 'release') return { wanted: [], archives: [] };
+  if (k3s.kind === 'standIn') return { wanted: [], archives: [], whole: [] };
+  if (k3s.kind === 'file') {
+    const archives: SiteArchive[] = [];
+    for (const path of k3s.images) {
+      const { sha256 } = await digestLocal(path, 'an image archive of k3s');
+      archives.push({ name: `${basename(path)} of k3s`, path, sha256 });
+    }
+    return { wanted: [], archives, whole: archives.map(({ name }) => name) };
+  }
   const files = k3sFiles(k3s.release, architecture);
   const list = pinOf(lock, files.imageList);
   const text = await readFile(await store.need(list.sha256, list.name), 'utf8');
@@ -58,6 +68,7 @@ async function imagesOfRelease(
   return {
     wanted: imagesOfK3s(text, k3s.release, disabledAddons(k3s.config)),
     archives: [{ name: archive.name, path, sha256: archive.sha256 }],
+    whole: [],
   };
 }
 

@@ -18,7 +18,7 @@ const addons: Readonly<Record<string, readonly RegExp[]>> = {
   'local-storage': [/local-path-provisioner$/, /library-busybox$/],
 };
 
-/** The images of a release's list that are needed with these add-ons disabled. */
+/** The images of a list, one a line, that k3s needs with these add-ons disabled. */
 export function imagesOfK3s(list: string, release: string, disabled: readonly string[]): WantedImage[] {
   const without = disabled.flatMap((addon) => addons[addon] ?? []);
   return list

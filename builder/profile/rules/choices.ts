@@ -11,9 +11,8 @@ export const oneK3s: Rule = (look) => {
   if (file && !sha256) {
     found.push({ at: ['k3s', 'file'], what: 'k3s.file needs k3s.sha256', fix: 'add what sha256sum prints' });
   }
-  if (sha256 && !file) {
-    found.push({ at: ['k3s', 'sha256'], key: true, what: 'k3s.sha256 belongs to k3s.file' });
-  }
+  for (const key of ['sha256', 'images'].filter((each) => look.has(['k3s', each]) && !file))
+    found.push({ at: ['k3s', key], key: true, what: `k3s.${key} belongs to k3s.file` });
   return found;
 };
 

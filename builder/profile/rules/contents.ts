@@ -11,6 +11,7 @@ import { expand, type Look, type Rule } from './look.ts';
 export const pathKeys: readonly (readonly string[])[] = [
   ['base', 'tarball', 'path'],
   ['k3s', 'file'],
+  ['k3s', 'images', '*'],
   ['files', '*', 'from'],
   ['units', '*', 'from'],
   ['apps', '*', 'manifests', '*'],

@@ -14,6 +14,12 @@ export const k3s = z
       .describe('A release of k3s; its files are pinned by digest.'),
     file: path('a k3s binary').optional().describe('A k3s binary of your own, with `sha256`.'),
     sha256: sha256().optional().describe('The digest of `file`.'),
+    images: z
+      .array(path('an archive of container images'))
+      .optional()
+      .describe(
+        'Archives of what `file` runs itself, such as pause and coredns; all named images in them go along.',
+      ),
     standIn: z
       .literal(true)
       .optional()
