@@ -29,6 +29,8 @@ export class Site0 {
   readonly #root: string;
   readonly #run: RunProgram;
   #parent: string | undefined;
+  /** The parent that site0 was seen to lie on. */
+  #on: string | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #conflict = false;
   #up = false;
@@ -56,10 +58,14 @@ export class Site0 {
       return; // the status says that there is no interface, or no link
     }
     const name = this.#settings.mode === 'macvlan' ? 'site0' : parent;
-    const has = interfaces.some(
+    const carries = interfaces.some(
       (one) => one.name === name && one.addresses.some((a) => a.address === address),
     );
+    // A macvlan keeps its address on an interface whose cable was pulled.
+    const has =
+      carries && (name === parent || this.#on === parent || (await this.#liesOn(name, parent)) === true);
     const due = now - this.#askedAt >= (this.#conflict ? askAgain : askEvery);
+    if (has) this.#on = parent;
     if (has && !due) {
       this.#up = true;
       return;
@@ -93,7 +99,9 @@ export class Site0 {
   }
 
   async #prepare(parent: string, name: string): Promise<void> {
-    if (name === 'site0' && !(await this.#exists(name, parent))) {
+    const lies = name === parent ? true : await this.#liesOn(name, parent);
+    if (lies === false) await this.#run('ip', ['link', 'delete', name]);
+    if (lies !== true) {
       await this.#run('ip', [
         ...['link', 'add', 'link', parent, 'name', name, 'address', macOf(this.#settings.seed)],
         ...['type', 'macvlan', 'mode', 'bridge'],
@@ -108,18 +116,12 @@ export class Site0 {
     await this.#run('ip', ['link', 'set', name, 'up']);
   }
 
-  /** Whether the macvlan is there, on this parent; one on another parent is taken away. */
-  async #exists(name: string, parent: string): Promise<boolean> {
-    const link = await readFile(join(this.#root, 'sys/class/net', name, 'iflink'), 'latin1').catch(
-      () => undefined,
-    );
-    if (link === undefined) return false;
-    const index = await readFile(join(this.#root, 'sys/class/net', parent, 'ifindex'), 'latin1').catch(
-      () => '',
-    );
-    if (link.trim() === index.trim()) return true;
-    await this.#run('ip', ['link', 'delete', name]);
-    return false;
+  /** Whether the macvlan lies on this parent; undefined where there is none. */
+  async #liesOn(name: string, parent: string): Promise<boolean | undefined> {
+    const number = (of: string, file: string): Promise<string | undefined> =>
+      readFile(join(this.#root, 'sys/class/net', of, file), 'latin1').catch(() => undefined);
+    const link = await number(name, 'iflink');
+    return link === undefined ? undefined : link === (await number(parent, 'ifindex'));
   }
 
   /** Asks by ARP, as one who has no address yet (RFC 5227); busybox is in every slot. */

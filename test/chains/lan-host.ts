@@ -14,7 +14,7 @@ import type { ClusterId, Hash } from '../../firstboot/protocol/terms.ts';
 import { run } from '../../formats/programs.ts';
 
 const [facts = '', data = ''] = process.argv.slice(2);
-const { stamp, siteKey } = JSON.parse(readFileSync(facts, 'utf8'));
+const { stamp, siteKey, mode } = JSON.parse(readFileSync(facts, 'utf8'));
 const formation = await Formation.open({
   stamp,
   siteKey: createPublicKey(siteKey),
@@ -23,7 +23,7 @@ const formation = await Formation.open({
 });
 const site0 = new Site0(
   {
-    mode: 'macvlan',
+    mode,
     address: formation.siteAddressOf(formation.place),
     match: 'eth*',
     seed: stamp.deviceKey,

@@ -75,15 +75,25 @@ const hosts: Host[] = [];
 
 function plug(name: string): void {
   ip('netns', 'add', `${net}${name}`);
-  ip('link', 'add', `${net}-${name}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', `${net}${name}`);
-  ip('link', 'set', `${net}-${name}`, 'netns', `${net}sw`);
-  inside('sw', 'ip', 'link', 'set', `${net}-${name}`, 'master', 'br0', 'up');
   inside(name, 'ip', 'link', 'set', 'lo', 'up');
-  inside(name, 'ip', 'link', 'set', 'eth0', 'up');
+  cable(name, `${net}-${name}`, 'eth0');
+}
+
+/** A cable from an interface of a host to a port of the switch. */
+function cable(name: string, port: string, eth: string): void {
+  ip('link', 'add', port, 'type', 'veth', 'peer', 'name', eth, 'netns', `${net}${name}`);
+  ip('link', 'set', port, 'netns', `${net}sw`);
+  inside('sw', 'ip', 'link', 'set', port, 'master', 'br0', 'up');
+  inside(name, 'ip', 'link', 'set', eth, 'up');
 }
 
 /** Hosts of one site, plugged in and not started. Keys are new each time. */
-function site(name: string, count: number, prefix: string, subnet = '198.18.7.0/24'): Host[] {
+function site(
+  name: string,
+  count: number,
+  prefix: string,
+  { subnet = '198.18.7.0/24', mode = 'macvlan' } = {},
+): Host[] {
   const siteKeys = generateKeyPairSync('ed25519');
   const devices = Array.from({ length: count }, (_, index) => ({
     index: index + 1,
@@ -124,7 +134,7 @@ function site(name: string, count: number, prefix: string, subnet = '198.18.7.0/
       deviceKey: part(device.key, 'd').toString('base64'),
       roster: Buffer.from(text).toString('utf8'),
     };
-    return new Host(device.name, { stamp, siteKey });
+    return new Host(device.name, { stamp, siteKey, mode });
   });
   hosts.push(...made);
   return made;
@@ -223,7 +233,7 @@ describe.skipIf(process.getuid?.() !== 0)('hosts on a LAN', () => {
   test('addresses come, change and go; a foreign site and a flood do not matter', async () => {
     lan();
     const three = site('shop', 3, 'c');
-    const others = site('other', 2, 'f', '198.18.8.0/24');
+    const others = site('other', 2, 'f', { subnet: '198.18.8.0/24' });
     inside('c1', 'ip', 'addr', 'add', '10.0.0.1/24', 'dev', 'eth0');
     for (const host of [...three, ...others]) host.start();
     const flood = spawn('ip', [
@@ -250,6 +260,41 @@ describe.skipIf(process.getuid?.() !== 0)('hosts on a LAN', () => {
     inside('c2', 'ip', 'link', 'set', 'eth0', 'down');
     inside('c2', 'ip', 'link', 'set', 'eth0', 'up');
     await all(three, ({ serverHeard }) => serverHeard, 60_000);
+  });
+
+  test.each([
+    ['macvlan', 'g'],
+    ['address', 'h'],
+  ])('with two interfaces on the LAN site0 goes where the cable is: %s', async (mode, prefix) => {
+    lan();
+    const two = site('shop', 2, prefix, { mode });
+    const [one, other] = [`${prefix}1`, `${prefix}2`];
+    cable(one, `${net}-${one}b`, 'eth1');
+    for (const host of two) host.start();
+    await all(two, inOneCluster, 60_000);
+    const on = (eth: string): string => (mode === 'macvlan' ? `site0@${eth}` : eth);
+    const carrier = (): string => inside(one, 'ip', '-o', '-4', 'address', 'show', 'to', '198.18.7.1');
+    const shown = (): string => inside(one, 'ip', '-o', 'link', 'show', carrier().split(/\s+/)[1] ?? 'none');
+    await all(two, ({ site0 }) => site0 !== null, 20_000);
+    expect(shown()).toContain(` ${on('eth0')}:`);
+    const reached = (): string =>
+      inside(
+        other,
+        'sh',
+        '-c',
+        'busybox ping -c 1 -W 1 198.18.7.1 >/dev/null && echo reached || echo silent',
+      );
+    for (const [cut, left] of [
+      [`${net}-${one}`, 'eth1'],
+      [`${net}-${one}b`, 'eth0'],
+    ] as const) {
+      inside('sw', 'ip', 'link', 'set', cut, 'down');
+      await expect
+        .poll(() => `${shown()}${reached()}`, { timeout: 60_000, interval: 1000 })
+        .toMatch(new RegExp(` ${on(left)}:[^]*reached`));
+      inside('sw', 'ip', 'link', 'set', cut, 'up');
+    }
+    await all(two, ({ serverHeard }) => serverHeard, 30_000);
   });
 
   test('an address that another device has is not taken, and said', async () => {
