@@ -9,7 +9,6 @@ import { type ClusterAnswers, clusterAnswers } from './answers.ts';
 import { foundInApi } from './census.ts';
 import type { DeviceFacts } from './facts.ts';
 import { unfitBoard } from './fitness.ts';
-import { inspect } from './inspection.ts';
 import { type K3sPaths, k3sPaths } from './paths.ts';
 import { incapability } from './prepare.ts';
 import { Reconciler, type Seen } from './reconciler.ts';
@@ -165,6 +164,8 @@ export class K3sCluster implements LocalCluster {
         const store = await readStore(this.#paths);
         await this.#halt();
         this.#runner.doing = 'looks whether its cluster is empty';
+        // Read when it is needed: what starts programs is a large part of the bundle.
+        const { inspect } = await import('./inspection.ts');
         const why = await inspect(this.#paths, store !== undefined && store.role !== 'agent');
         if (why !== undefined) console.log(`k3s: the cluster is not given up: ${why}`);
         this.#runner.doing = undefined;

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import type { Identity } from '../protocol/terms.ts';
 import { Api } from './api.ts';
-import { removeContainers } from './containers.ts';
 import type { DeviceFacts } from './facts.ts';
 import type { K3sPaths } from './paths.ts';
 import { interfaceOf, isCgroupV1, markWhole, prepare, writeConfig } from './prepare.ts';
@@ -75,6 +74,8 @@ export class Runner {
     this.wanted = false;
     this.ready = false;
     await this.#facts.units.stop();
+    // Read when it is needed: what starts programs is a large part of the bundle.
+    const { removeContainers } = await import('./containers.ts');
     await removeContainers();
     this.role = undefined;
     this.doing = undefined;
