@@ -1,6 +1,5 @@
 // Filling a slot in a program of its own: only so can all of its reading and writing be at idle priority, apart from
 // what the agent itself must get to the disk at once.
-import { start } from '../../formats/programs.ts';
 import type { Paths } from '../boot/paths.ts';
 
 /** Fills slot B, and settles when it is verified. Rejects with what went wrong, or when the signal aborts. */
@@ -15,6 +14,8 @@ export type Filler = (manner: {
 /** Runs `edgekiln-node fill` with idle priority for disk and processor. It ends when this process does. */
 export function fillApart({ root }: Paths): Filler {
   return async ({ signal, leisure, progress }) => {
+    // Not with the service: at rest it needs none of it.
+    const { start } = await import('../../formats/programs.ts');
     const [, program = ''] = process.argv;
     const idle = ['--class', 'idle', 'nice', '-n', '19'];
     const node = [process.execPath, '--max-semi-space-size=1', '--max-old-space-size=48', program];
