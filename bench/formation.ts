@@ -108,7 +108,8 @@ async function agentDriven() {
     );
     const formed = (performance.now() - began) / 1000;
     console.log(drawing.join('\n'));
-    await sleep(20_000);
+    // A young cluster is looked at more often, for two minutes.
+    await sleep(150_000);
     return { formed, atRest: await costs(site, 'n1') };
   } finally {
     await site.stop();

@@ -20,9 +20,9 @@ const all = names.map((name) => `forms-${name}`);
 const whole = { ready: all, servers: all };
 /** The one without a battery. It is neither founder nor the only one that is asked. */
 const timeless: Name = 'three';
-/** Emulated machines, three on a core or two: what takes a board seconds takes them minutes. */
+/** Emulated machines, three on a core or two: what takes a board seconds may take them minutes. ms, and s. */
 const boots = 300_000;
-const forms = 420;
+const forms = 300;
 
 let site: TestSite;
 let lab: Lab;
@@ -57,6 +57,8 @@ afterAll(async () => {
 async function arrive(): Promise<void> {
   await Promise.all(
     [...machines].map(async ([name, machine]) => {
+      // What a machine said before its power was cut is not what it says now.
+      await machine.console.waitFor(/edgekiln: slot [ab][\r\n]/, boots);
       await machine.console.waitFor(healthy, boots);
       shells.set(name, await logIn(machine));
     }),
@@ -94,10 +96,19 @@ function fetchFile(shell: Shell, path: string): Promise<Buffer> {
   );
 }
 
-/** Seconds by which the clock of a machine is ahead of this one's. */
-async function ahead(name: Name): Promise<number> {
-  return (
-    Number(/\d{9,}/.exec((await shells.get(`forms-${name}`)?.run('date +%s')) ?? '')) - Date.now() / 1000
+/** Waits until every machine's clock says within a minute what this one's says. */
+async function untilInTime(): Promise<void> {
+  await until(
+    'clocks that are right',
+    120,
+    () =>
+      Promise.all(
+        [...shells.values()].map(async (shell) => {
+          const said = /\d{9,}/.exec(await shell.run('date +%s'))?.[0];
+          return Math.round(Number(said) - Date.now() / 1000);
+        }),
+      ),
+    (ahead) => ahead.every((seconds) => Math.abs(seconds) < 60),
   );
 }
 
@@ -119,9 +130,7 @@ it('three machines form one cluster with three servers', { timeout: boots + form
   formed = await untilCluster(hosts, all, whole, forms);
 });
 
-it('a joiner without a clock has the time of the cluster', async () => {
-  for (const name of names) expect(Math.abs(await ahead(name))).toBeLessThan(60);
-});
+it('a joiner without a clock has the time of the cluster', { timeout: 150_000 }, untilInTime);
 
 it('all powered off at once, they come back as the same cluster', {
   timeout: boots + forms * 1000,
@@ -133,5 +142,5 @@ it('all powered off at once, they come back as the same cluster', {
   await arrive();
   const back = await untilCluster(hosts, all, whole, forms);
   expect([back.cluster, back.uids]).toEqual([formed.cluster, formed.uids]);
-  for (const name of names) expect(Math.abs(await ahead(name))).toBeLessThan(60);
+  await untilInTime();
 });
