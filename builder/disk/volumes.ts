@@ -1,7 +1,5 @@
 // Small volumes, and volumes around others.
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure } from '../../formats/errors.ts';
 import type { Volume } from './volume.ts';
 
@@ -25,31 +23,6 @@ export function zeros(size: number): Volume {
     async write(output) {
       const block = new Uint8Array(Math.min(size, batch));
       for (let at = 0; at < size; at += block.length) output.write(at, block.subarray(0, size - at));
-    },
-  };
-}
-
-/** A volume that was written to a file before, from there; it has the mapped ranges of the original. */
-export function fileVolume(file: string, { size, mapped }: Pick<Volume, 'size' | 'mapped'>): Volume {
-  return {
-    size,
-    mapped,
-    async write(output) {
-      const descriptor = openSync(file, 'r');
-      const buffer = new Uint8Array(batch);
-      try {
-        for (const { start, end } of mapped) {
-          for (let at = start; at < end; ) {
-            const read = readSync(descriptor, buffer, 0, Math.min(batch, end - at), at);
-            if (read === 0) throw new Failure('io', { what: 'an image is shorter than it was', where: file });
-            output.write(at, buffer.subarray(0, read));
-            at += read;
-            await nextTurn();
-          }
-        }
-      } finally {
-        closeSync(descriptor);
-      }
     },
   };
 }

@@ -4,7 +4,7 @@
 export const program = `
 'use strict';
 const { parentPort } = require('node:worker_threads');
-const { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, utimesSync, writeFileSync } = require('node:fs');
+const { closeSync, fdatasync, fsync, ftruncateSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, utimesSync, writeFileSync, writeSync } = require('node:fs');
 const { createHash } = require('node:crypto');
 const { dirname } = require('node:path');
 const { constants, deflateRawSync } = require('node:zlib');
@@ -26,6 +26,23 @@ function fill(descriptor, buffer, at) {
     if (read === 0) throw new Error('the file is shorter than it was');
     done += read;
   }
+}
+
+
+function spill(descriptor, bytes, at) {
+  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done, at + done);
+}
+
+/* Lays bytes over a piece, of which they begin \`at\` bytes behind the start, or before it. */
+function lay(bytes, at, piece) {
+  const [start, end] = [Math.max(0, at), Math.min(piece.length, at + bytes.length)];
+  if (start < end) piece.set(bytes.subarray(start - at, end - at), start);
+}
+
+function sync(how, descriptor) {
+  const done = new Promise((resolve, reject) => how(descriptor, (error) => (error ? reject(error) : resolve())));
+  done.catch(() => {}); // it is awaited later
+  return done;
 }
 
 /* A kept chunk: SHA-256 of all behind it, CRC-32 of the plain bytes, the deflated ones. One that was torn is made anew. */
@@ -60,13 +77,17 @@ const jobs = {
     }
     return { crc: bytes.readUInt32LE(32), bytes: new Uint8Array(bytes.subarray(36)) }; // a copy of its own, to be given away
   },
-  survey({ file, size, ranges, wanted }) {
+  async survey({ file, size, ranges, wanted, copy }) {
     const descriptor = openSync(file, 'r');
+    const target = copy === undefined ? undefined : openSync(copy.to, 'wx', 0o644);
     const whole = createHash('sha256');
     const buffer = Buffer.alloc(1 << 20);
     const zeros = Buffer.alloc(1 << 20);
     let reached = 0;
+    let early;
     const skip = (end) => {
+      /* The medium takes what was copied while zeros are digested, which takes as long. */
+      if (target !== undefined && end - reached > 1 << 26) early ??= sync(fdatasync, target);
       while (reached < end) {
         const length = Math.min(zeros.length, end - reached);
         whole.update(zeros.subarray(0, length));
@@ -74,12 +95,17 @@ const jobs = {
       }
     };
     try {
+      if (target !== undefined) ftruncateSync(target, size);
       const runs = ranges.map(({ start, end }, index) => {
         const own = wanted[index] ? createHash('sha256') : undefined;
         skip(start);
         while (reached < end) {
           const piece = buffer.subarray(0, Math.min(buffer.length, end - reached));
           fill(descriptor, piece, reached);
+          if (target !== undefined) {
+            lay(copy.but.bytes, copy.but.at - reached, piece);
+            spill(target, piece, reached);
+          }
           whole.update(piece);
           if (own !== undefined) own.update(piece);
           reached += piece.length;
@@ -87,8 +113,14 @@ const jobs = {
         return own?.digest('hex');
       });
       skip(size);
+      await early;
+      if (target !== undefined) await sync(fsync, target);
       return { sha256: whole.digest('hex'), runs };
-    } finally { closeSync(descriptor); }
+    } finally {
+      await early?.catch(() => {});
+      if (target !== undefined) closeSync(target);
+      closeSync(descriptor);
+    }
   },
   digest({ file }) {
     const descriptor = openSync(file, 'r');
@@ -119,9 +151,9 @@ const jobs = {
   },
 };
 
-parentPort.on('message', ({ kind, job }) => {
+parentPort.on('message', async ({ kind, job }) => {
   try {
-    const value = jobs[kind](job);
+    const value = await jobs[kind](job);
     parentPort.postMessage({ value }, kind === 'deflate' ? [value.bytes.buffer] : []);
   } catch (error) {
     parentPort.postMessage({ failed: { message: error.message, code: error.code } });

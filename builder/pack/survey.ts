@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { Failure } from '../../formats/errors.ts';
 import type { Range } from '../disk/volume.ts';
 import { blockRanges } from './bmap.ts';
-import type { Threads } from './threads.ts';
+import type { Copy, Threads } from './threads.ts';
 
 const digest = z.string().length(64);
 const schema = z.strictObject({
@@ -31,27 +31,34 @@ export interface Digests {
   readonly runs: readonly string[];
 }
 
-/** The image that one was copied from. */
-interface Original {
-  readonly digests: Promise<Digests>;
-  /** All that differs lies in here. */
-  readonly except: Range;
+interface Image {
+  readonly size: number;
+  readonly mapped: readonly Range[];
 }
 
-/** Reads an image once for its digests. What it shares with its original is not digested by itself again. */
-export async function surveyImage(
+/** Reads an image once for its digests. */
+export async function surveyImage(file: string, { size, mapped }: Image, threads: Threads): Promise<Digests> {
+  const ranges = blockRanges(mapped);
+  const { sha256, runs } = await threads.survey({ file, size, ranges, wanted: ranges.map(() => true) });
+  return { sha256, runs: runs.map((digest) => digest ?? '') };
+}
+
+/** Copies an image but for some bytes, and gives the digests of the copy. What it shares is not digested by itself again. */
+export async function copyImage(
   file: string,
-  { size, mapped }: { readonly size: number; readonly mapped: readonly Range[] },
-  threads: Threads,
-  original?: Original,
+  { size, mapped }: Image,
+  {
+    threads,
+    copy,
+    digests,
+  }: { readonly threads: Threads; readonly copy: Copy; readonly digests: Promise<Digests> },
 ): Promise<Digests> {
   const ranges = blockRanges(mapped);
-  const wanted = ranges.map(({ start, end }) => {
-    return original === undefined || (start < original.except.end && end > original.except.start);
-  });
-  const { sha256, runs } = await threads.survey({ file, size, ranges, wanted });
-  const known = await original?.digests;
-  return { sha256, runs: runs.map((own, index) => own ?? known?.runs[index] ?? '') };
+  const { at, bytes } = copy.but;
+  const wanted = ranges.map(({ start, end }) => start < at + bytes.length && end > at);
+  const { sha256, runs } = await threads.survey({ file, size, ranges, wanted, copy });
+  const known = (await digests).runs;
+  return { sha256, runs: runs.map((own, index) => own ?? known[index] ?? '') };
 }
 
 export async function writeSurvey(

@@ -40,6 +40,13 @@ interface SurveyJob {
   readonly ranges: readonly Range[];
   /** Which ranges get a digest of their own. */
   readonly wanted: readonly boolean[];
+  readonly copy?: Copy;
+}
+
+/** A new sparse file with the same bytes but for some, on the medium when the job is done; the digests are its. */
+export interface Copy {
+  readonly to: string;
+  readonly but: { readonly at: number; readonly bytes: Uint8Array };
 }
 
 /** SHA-256 (hex) of a whole file, and of those of its ranges that were wanted. */
@@ -71,7 +78,7 @@ export class Threads {
     return this.#do('deflate', { ...job, temporary: randomBytes(6).toString('hex') });
   }
 
-  /** Digests of a whole file and of its ranges, in one go. */
+  /** Digests of a whole file and of its ranges, in one go; where it is copied, those of the copy. */
   survey(job: SurveyJob): Promise<Surveyed> {
     return this.#do('survey', job);
   }
@@ -93,7 +100,8 @@ export class Threads {
 
   #do<Kind extends keyof Jobs>(kind: Kind, job: Jobs[Kind]['job']): Promise<Jobs[Kind]['result']> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ file: job.file ?? 'zeros', message: { kind, job }, resolve, reject });
+      const file = ('copy' in job ? job.copy?.to : undefined) ?? job.file ?? 'zeros';
+      this.#queue.push({ file, message: { kind, job }, resolve, reject });
       this.#next();
     });
   }

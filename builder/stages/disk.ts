@@ -10,9 +10,9 @@ import { planFat } from '../disk/fat/plan.ts';
 import { planGpt } from '../disk/gpt/plan.ts';
 import { writeToFile } from '../disk/output.ts';
 import type { Volume } from '../disk/volume.ts';
-import { fileVolume, hashing, watched, zeros } from '../disk/volumes.ts';
+import { hashing, watched, zeros } from '../disk/volumes.ts';
 import { Keyring } from '../keys/keyring.ts';
-import { type Digests, surveyImage, writeSurvey } from '../pack/survey.ts';
+import { copyImage, surveyImage, writeSurvey } from '../pack/survey.ts';
 import { Threads } from '../pack/threads.ts';
 import type { Stage } from '../pipeline/stage.ts';
 import { deviceStamp } from '../site/device-stamp.ts';
@@ -66,37 +66,35 @@ export const disk: Stage<DiskOptions, DiskInputs> = {
       }),
     );
     const image = planImage(options, esp.volume, slot.volume);
-    const files = options.devices.map(({ hostname }) => join(workshop.result, `${hostname}.img`));
-    const total = files.length * image.mapped.reduce((sum, { start, end }) => sum + end - start, 0);
+    const [first = '', ...others] = options.devices.map(({ hostname }) =>
+      join(workshop.result, `${hostname}.img`),
+    );
+    const mapped = image.mapped.reduce((sum, { start, end }) => sum + end - start, 0);
     let done = 0;
-    const telling = (volume: Volume): Volume =>
-      watched(volume, workshop.signal, (bytes) => {
-        done += bytes;
-        workshop.progress(done, total);
-      });
-    await writeToFile(telling(image), files[0] ?? '');
+    const told = (bytes: number): void => {
+      done += bytes;
+      workshop.progress(done, (1 + others.length) * mapped);
+    };
+    await writeToFile(watched(image, workshop.signal, told), first);
     slotTree.close();
     const content = {
       digest: slot.digest(),
       mapped: slot.volume.mapped.map(({ start, end }) => [start, end] as const),
     };
     const stamps = await stampsOf(options, inputs.keys, esp.bootState, content);
+    writeInPlace(first, stampOffset, stamps[0] ?? new Uint8Array());
     const threads = new Threads();
     try {
-      const surveys: Promise<Digests>[] = [];
-      for (const [index, file] of files.entries()) {
-        if (index > 0) await writeToFile(telling(fileVolume(files[0] ?? '', image)), file);
-        writeInPlace(file, stampOffset, stamps[index] ?? new Uint8Array());
-        // Digested while the next one is written.
-        const [digests] = surveys;
-        const original = digests === undefined ? undefined : { digests, except: stampRegion };
-        const survey = surveyImage(file, image, threads, original);
-        survey.catch(() => {}); // it is awaited below; a failure before that must not end the process
-        surveys.push(survey);
-      }
-      const digests = await Promise.all(surveys);
+      const digests = surveyImage(first, image, threads);
+      const copies = others.map(async (to, index) => {
+        const but = { at: stampOffset, bytes: stamps[index + 1] ?? new Uint8Array() };
+        const made = await copyImage(first, image, { threads, copy: { to, but }, digests });
+        told(mapped);
+        return made;
+      });
+      const all = await Promise.all([digests, ...copies]);
       const images = Object.fromEntries(
-        options.devices.map(({ hostname }, index) => [hostname, digests[index] ?? { sha256: '', runs: [] }]),
+        options.devices.map(({ hostname }, index) => [hostname, all[index] ?? { sha256: '', runs: [] }]),
       );
       await writeSurvey(workshop.result, options.identity.at(-1) ?? '', { ...image, images });
     } finally {
@@ -104,8 +102,6 @@ export const disk: Stage<DiskOptions, DiskInputs> = {
     }
   },
 };
-
-const stampRegion = { start: stampOffset, end: stampOffset + stampSize };
 
 /** The ESP, and where on the disk the two copies of the boot state are. */
 async function planEsp(

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { surveyImage, writeSurvey } from '../pack/survey.ts';
+import { copyImage, surveyImage, writeSurvey } from '../pack/survey.ts';
 import { Threads } from '../pack/threads.ts';
 import type { Workshop } from '../pipeline/stage.ts';
 import { bmap } from './bmap.ts';
@@ -48,18 +48,19 @@ function bytes(length: number, seed: number): Buffer {
 beforeAll(async () => {
   for (const folder of [disk, maps]) mkdirSync(folder);
   const threads = new Threads(2);
-  const images: Record<string, Awaited<ReturnType<typeof surveyImage>>> = {};
-  for (const [index, hostname] of hostnames.entries()) {
-    const file = join(disk, `${hostname}.img`);
-    const image = Buffer.alloc(size);
-    for (const [number, { start, end }] of mapped.entries())
-      bytes(end - start, number === 1 ? 100 + index : number + 1).copy(image, start);
-    writeFileSync(file, image);
-    const [first] = Object.values(images);
-    const except = mapped[1] ?? { start: 0, end: size };
-    const original = first === undefined ? undefined : { digests: Promise.resolve(first), except };
-    images[hostname] = await surveyImage(file, { size, mapped }, threads, original);
-  }
+  const [first = '', second = ''] = hostnames.map((hostname) => join(disk, `${hostname}.img`));
+  const image = Buffer.alloc(size);
+  for (const [index, { start, end }] of mapped.entries()) bytes(end - start, index + 1).copy(image, start);
+  writeFileSync(first, image);
+  const digests = surveyImage(first, { size, mapped }, threads);
+  const copy = { to: second, but: { at: 3 * MiB, bytes: bytes(65_536, 100) } };
+  const images = {
+    one: await digests,
+    two: await copyImage(first, { size, mapped }, { threads, copy, digests }),
+  };
+  copy.but.bytes.copy(image, copy.but.at);
+  expect(readFileSync(second).equals(image)).toBe(true);
+  expect(statSync(second).blocks * 512).toBeLessThan(20 * MiB);
   await threads.close();
   await writeSurvey(disk, 'board', { size, mapped, images });
   await bmap.run({ board: 'board', hostnames }, { disk }, workshop(maps));
