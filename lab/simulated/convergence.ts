@@ -6,7 +6,7 @@ import { votersOf } from '../standin/model.ts';
 import type { Board } from './board.ts';
 import type { World } from './world.ts';
 
-/** Every device with power is in one cluster, and knows that it was decided, where it can be. */
+/** Every device with power is in one cluster that a server runs, and knows that it was decided, where it can be. */
 export function converged(world: World): boolean {
   let cluster: string | undefined;
   const undecidable = !couldDecide(world);
@@ -20,7 +20,12 @@ export function converged(world: World): boolean {
     if (membership.identity.cluster !== cluster) return false;
     if (decided !== undefined && decided.value.cluster !== cluster) return false;
   }
-  return cluster === undefined || serversSettled(world, cluster);
+  return cluster === undefined || (isServed(world, cluster) && serversSettled(world, cluster));
+}
+
+/** Members of a cluster without a server are no site. */
+function isServed({ boards }: World, id: string): boolean {
+  return boards.some(({ powered, stolen, hung, k3s }) => powered && !stolen && !hung && k3s.serves(id));
 }
 
 /** Three servers that work, where three devices may be one. */

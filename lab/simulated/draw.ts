@@ -1,5 +1,6 @@
 // A scenario from a seed. The seed draws the rates of faults too: some sites are calm, some are hell, most have one
 // kind of trouble.
+import { plots } from './plots.ts';
 import { Random } from './random.ts';
 import type { Fault, Scenario } from './schedule.ts';
 
@@ -97,7 +98,7 @@ const troubles: readonly Trouble[] = [
   (random, at, n) => (random.chance(0.1) ? [{ at, event: 'clone', device: device(random, n) }] : []),
   (random, at, n) => {
     if (!random.chance(0.15)) return [];
-    const theft = { at, event: 'steal', device: device(random, n) } as const;
+    const theft = { at, event: 'steal', device: device(random, n), silent: false } as const;
     return random.chance(0.5)
       ? [theft]
       : [{ at: at / 2, event: 'replay', on: false }, theft, { at: at + 1, event: 'replay', on: true }];
@@ -126,6 +127,23 @@ const troubles: readonly Trouble[] = [
 
 export function draw(seed: number, mostDevices = 7): Scenario {
   const random = new Random(seed);
+  const scenario = drawFaults(random, seed, mostDevices);
+  const { devices } = scenario;
+  if (!random.chance(0.04)) return scenario;
+  const plot = random.pick(plots)(random, devices);
+  const schedule = plot.schedule.toSorted((a, b) => a.at - b.at);
+  return {
+    ...scenario,
+    ...plot,
+    enrolment: 'stamped',
+    places: undefined,
+    roles: false,
+    workers: [],
+    schedule,
+  };
+}
+
+function drawFaults(random: Random, seed: number, mostDevices: number): Scenario {
   const devices = 1 + random.below(mostDevices);
   const lasts = random.chance(0.015) ? 7_500 : random.pick([45, 90, 180]);
   const schedule: Fault[] = [...powerOn(random, devices, lasts)];
@@ -152,7 +170,7 @@ export function draw(seed: number, mostDevices = 7): Scenario {
   const refound = random.chance(0.1);
   const spanningTree = random.chance(0.15);
   const claimed = policy !== 'designated' && random.chance(0.15);
-  const roles = random.chance(0.05);
+  const roles = random.chance(0.035);
   if (roles) schedule.push(...serversInTrouble(random, devices, lasts));
   return {
     version: 1,

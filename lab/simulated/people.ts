@@ -112,7 +112,9 @@ function befall(world: World, fault: Fault): void {
       return;
     }
     case 'steal':
-      if (board !== undefined) steal(world, board);
+      if (board === undefined) return;
+      if (fault.silent) takeAway(board);
+      else steal(world, board);
       return;
     case 'replay':
       world.recording = true;
@@ -155,13 +157,17 @@ function replay(world: World, at: number, pace: number): void {
   world.at(world.now + pace, () => replay(world, end ? 0 : at + 1, end ? 2_000 : pace));
 }
 
+function takeAway(board: Board): void {
+  board.powerOff();
+  board.stolen = true;
+}
+
 /**
  * A stolen device's key answers every challenge and claims that a cluster of the thief's was decided, with
  * certificates and proofs that nobody signed.
  */
 function steal(world: World, board: Board): void {
-  board.powerOff();
-  board.stolen = true;
+  takeAway(board);
   const { place } = board;
   const identity: Identity = {
     cluster: 'e'.repeat(12) as ClusterId,

@@ -58,7 +58,7 @@ export class Reconcilers {
   }
 
   #later(): void {
-    this.#world.at(this.#world.now + 5_000, () => {
+    this.#world.at(this.#world.now + lookEvery / 3, () => {
       for (const board of this.#world.boards) this.#look(board);
       this.#later();
     });
@@ -109,7 +109,7 @@ export class Reconcilers {
     this.#lostSince.delete(board);
     if (board.pausedUntil > world.now || board.state === undefined) return;
     const watch = this.#watchOf(board, cluster);
-    if (Math.floor(world.now / 5_000) % (lookEvery / 5_000) !== board.index % (lookEvery / 5_000)) return;
+    if (Math.floor((3 * world.now) / lookEvery) % 3 !== board.index % 3) return;
     const view = this.#view(board, cluster, watch.seen);
     const kept = this.kept(cluster);
     const time = world.now - watch.at;

@@ -51,8 +51,8 @@ const fault = z.discriminatedUnion('event', [
     electors: z.array(device).optional(),
     fork: z.boolean().default(false),
   }),
-  /** A thief's laptop speaks with this device's key; the device itself is gone. */
-  z.object({ at: seconds, event: z.literal('steal'), device }),
+  /** The device is gone for good; a thief's laptop speaks with its key, unless it is `silent`. */
+  z.object({ at: seconds, event: z.literal('steal'), device, silent: z.boolean().default(false) }),
   /** A stranger replays what was heard on the LAN. */
   z.object({ at: seconds, event: z.literal('replay'), on: z.boolean() }),
   /** From now on k3s and its tools hang on this device: nothing that is asked of them is ever answered. */
