@@ -40,6 +40,38 @@ export class Failure extends Error {
   }
 }
 
+/** What the system says of media and files that is nobody's bug, in words. */
+const ofTheSystem: Readonly<Record<string, string>> = {
+  ENOSPC: 'there is no space left to write to',
+  EDQUOT: 'the quota of space is used up',
+  EFBIG: 'the file would become too large for its filesystem',
+  EROFS: 'the filesystem is read-only',
+  EACCES: 'access is denied',
+  EPERM: 'this is not permitted',
+  EIO: 'the medium reports an error',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open on this machine',
+};
+
+/** An error of the system as the failure it is, of kind io; undefined for any other. `where` helps where it names no file. */
+export function systemFailure(error: unknown, where?: string): Failure | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  const what = ofTheSystem[error.code];
+  if (what === undefined) return undefined;
+  const file = 'path' in error && typeof error.path === 'string' ? error.path : where;
+  const full = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+  return new Failure(
+    'io',
+    {
+      what,
+      ...(file === undefined ? {} : { where: file }),
+      why: error.message,
+      ...(full ? { fix: 'free some space there, or choose another place' } : {}),
+    },
+    error,
+  );
+}
+
 /** The exit code a process ends with for this error. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof Failure ? exitCode[error.kind] : exitCode.bug;

@@ -1,111 +1,12 @@
-// The one module that knows the external programs: their names, packages, lowest versions, and how to run one.
+// How external programs are run, and what is said of one that is missing, old or fails. Which there are: catalogue.ts.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
 import { execa, type Options } from 'execa';
+import { type Program, type ProgramName, programs } from './catalogue.ts';
 import { Failure } from './errors.ts';
 
-/** A program this project calls. Nothing outside of this table is ever run. */
-interface Program {
-  /** Debian package that brings it. */
-  readonly package: string;
-  /** What it is needed for, as `doctor` says it. */
-  readonly purpose: string;
-  readonly versionArguments?: readonly string[];
-  /** Lowest version that works, with the reason in a comment beside it. */
-  readonly lowest?: string;
-  /** Needed by every build, or only for what `purpose` names. */
-  readonly always?: boolean;
-  /** Few people need it: `doctor --install` leaves it to them. */
-  readonly rare?: boolean;
-}
-
-export const programs = {
-  mmdebstrap: {
-    package: 'mmdebstrap',
-    purpose: 'bases made from Debian packages',
-    versionArguments: ['--version'],
-    lowest: '1.3',
-  },
-  gpgv: { package: 'gpgv', purpose: 'signatures of Debian releases', versionArguments: ['--version'] },
-  xz: {
-    package: 'xz-utils',
-    purpose: 'reading .deb files and .xz tarballs',
-    versionArguments: ['--version'],
-    always: true,
-  },
-  zstd: {
-    package: 'zstd',
-    purpose: 'reading and writing .zst',
-    versionArguments: ['--version'],
-    always: true,
-  },
-  'qemu-system-x86_64': {
-    package: 'qemu-system-x86',
-    purpose: 'the lab',
-    versionArguments: ['--version'],
-    lowest: '7.2',
-  }, // -netdev stream
-  'qemu-system-aarch64': {
-    package: 'qemu-system-arm',
-    purpose: 'the lab, with arm64 machines',
-    versionArguments: ['--version'],
-    lowest: '7.2',
-    rare: true,
-  },
-  'qemu-img': { package: 'qemu-utils', purpose: 'the lab', versionArguments: ['--version'] },
-  setpriv: {
-    package: 'util-linux',
-    purpose: 'the lab: machines that end with it',
-    versionArguments: ['--version'],
-  },
-  unshare: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
-  nsenter: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
-  ionice: { package: 'util-linux', purpose: 'filling the second slot on the device, at idle priority' },
-  date: { package: 'coreutils', purpose: 'the clock of the device' },
-  ip: {
-    package: 'iproute2',
-    purpose: 'site0 on the device, and the lab in namespaces',
-    versionArguments: ['-Version'],
-    rare: true,
-  },
-  umount: { package: 'mount', purpose: 'what containers leave behind on the device' },
-  busybox: {
-    package: 'busybox-static',
-    purpose: 'ARP on the device, leases in the lab in namespaces',
-    rare: true,
-  },
-  'apt-get': {
-    package: 'apt',
-    purpose: 'choosing Debian packages',
-    versionArguments: ['--version'],
-    lowest: '2.0', // deb822 sources in a private folder
-  },
-  'apt-helper': { package: 'apt', purpose: 'fetching Debian packages' },
-  systemctl: { package: 'systemd', purpose: 'units on the device' },
-  journalctl: { package: 'systemd', purpose: 'logs on the device' },
-} as const satisfies Record<string, Program>;
-
-export type ProgramName = keyof typeof programs;
-
-/** Files of other packages that are read: any one of the paths will do. */
-export const foreignFiles = {
-  'keys of Debian': {
-    package: 'debian-archive-keyring',
-    purpose: 'signatures of Debian releases',
-    paths: ['/usr/share/keyrings/debian-archive-keyring.gpg'],
-  },
-  'UEFI firmware': {
-    package: 'ovmf',
-    purpose: 'the lab',
-    paths: [
-      '/usr/share/OVMF/OVMF_CODE_4M.fd',
-      '/usr/share/OVMF/OVMF_CODE.fd',
-      '/usr/share/edk2/ovmf/OVMF_CODE.fd',
-      '/usr/share/edk2/x64/OVMF_CODE.4m.fd',
-    ],
-  },
-} as const;
+export { foreignFiles, type ProgramName, programs } from './catalogue.ts';
 
 export function programOf(name: ProgramName): Program {
   return programs[name];
@@ -114,16 +15,29 @@ export function programOf(name: ProgramName): Program {
 type RunOptions = Options & { encoding?: 'utf8' };
 
 /**
- * Runs one program to its end. A program that is missing is an environment failure that names the package; one that
- * fails is an environment failure that shows the command so that it can be pasted, and the end of what it said.
- * Secrets are given by `input` or files, never as arguments.
+ * Runs one program to its end. A program that is missing or older than what works is an environment failure that names
+ * the package; one that fails is an environment failure that shows the command so that it can be pasted, and the end of
+ * what it said (an io failure where it says that there is no space left). Secrets are given by `input` or files, never
+ * as arguments.
  */
 export async function run(
   name: ProgramName,
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<{ stdout: string; stderr: string }> {
-  return execute(name, args, options, () => missing([name]));
+  await refuseOld(name, args, options);
+  return succeeded(await execute(name, args, options, () => missing([name])));
+}
+
+/** The same for one that may fail: `ok` says whether it did. */
+export async function attempt(
+  name: ProgramName,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<{ ok: boolean; stdout: string; stderr: string }> {
+  await refuseOld(name, args, options);
+  const { failure, stdout, stderr } = await execute(name, args, options, () => missing([name]));
+  return { ok: failure === undefined, stdout, stderr };
 }
 
 /** The same for a program that is not this machine's: one that the store brought. `file` is its path. */
@@ -132,7 +46,64 @@ export async function runFile(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<{ stdout: string; stderr: string }> {
-  return execute(file, args, options, () => new Failure('io', { what: 'a program is gone', where: file }));
+  const gone = () => new Failure('io', { what: 'a program is gone', where: file });
+  return succeeded(await execute(file, args, options, gone));
+}
+
+/** What a program's version is known to be good for: asked for once in each process. */
+const asked = new Map<ProgramName, Promise<void>>();
+
+function refuseOld(
+  name: ProgramName,
+  args: readonly string[],
+  { env, cancelSignal }: RunOptions,
+): Promise<void> {
+  const { lowest, versionArguments, package: from } = programOf(name);
+  if (lowest === undefined || versionArguments === undefined || args === versionArguments)
+    return Promise.resolve();
+  const ask = async (): Promise<void> => {
+    const options = { ...(env && { env }), ...(cancelSignal && { cancelSignal }) };
+    const { stdout, stderr } = await execute(name, versionArguments, options, () => missing([name]));
+    const version = versionIn(`${stdout}\n${stderr}`);
+    if (version !== undefined && !olderThan(version, lowest)) return;
+    throw new Failure('environment', {
+      what: `${name} is too old`,
+      why: `it is ${version ?? 'of unknown version'}, and ${lowest} is the lowest that works`,
+      fix: `install a newer ${from}: ${installLine([from])}`,
+    });
+  };
+  const answer = asked.get(name) ?? ask();
+  asked.set(name, answer);
+  return answer.catch((error: unknown) => {
+    asked.delete(name);
+    throw error;
+  });
+}
+
+/** The first thing in a text that looks like a version. */
+export function versionIn(text: string): string | undefined {
+  return /\d+(\.\d+)+/.exec(text)?.[0];
+}
+
+export function olderThan(version: string, lowest: string): boolean {
+  const [have, want] = [version, lowest].map((text) => text.split('.').map(Number));
+  for (const [index, part] of (want ?? []).entries()) {
+    const own = have?.[index] ?? 0;
+    if (own !== part) return own < part;
+  }
+  return false;
+}
+
+interface Done {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Left out where it ended well. */
+  readonly failure?: Failure;
+}
+
+function succeeded({ failure, stdout, stderr }: Done): { stdout: string; stderr: string } {
+  if (failure !== undefined) throw failure;
+  return { stdout, stderr };
 }
 
 async function execute(
@@ -140,28 +111,27 @@ async function execute(
   args: readonly string[],
   { cancelSignal, ...rest }: RunOptions,
   absent: () => Failure,
-): Promise<{ stdout: string; stderr: string }> {
+): Promise<Done> {
   const name = basename(file);
   // A group of its own: what the program started stops with it.
-  const child = execa(file, args, { ...rest, reject: false, detached: true });
+  const env = { LC_ALL: 'C.UTF-8', ...rest.env }; // what it says is read here, and quoted
+  const child = execa(file, args, { ...rest, env, reject: false, detached: true });
   const cancel = (): void => killGroup(child.pid);
   if (cancelSignal?.aborted) cancel();
   cancelSignal?.addEventListener('abort', cancel, { once: true });
   const result = await child.finally(() => cancelSignal?.removeEventListener('abort', cancel));
   if (cancelSignal?.aborted) throw new Failure('interrupted', { what: `${name} was stopped` }, result);
-  if (result.failed) {
-    if (result.code === 'ENOENT') throw absent();
-    throw new Failure(
-      'environment',
-      {
-        what: `${name} ended with ${result.signal ?? result.exitCode ?? result.code}`,
-        why: tail(String(result.stderr ?? '')) || 'it said nothing',
-        fix: `run it by hand to see more: ${result.escapedCommand}`,
-      },
-      result,
-    );
-  }
-  return { stdout: String(result.stdout ?? ''), stderr: String(result.stderr ?? '') };
+  const said = { stdout: String(result.stdout ?? ''), stderr: String(result.stderr ?? '') };
+  if (!result.failed) return said;
+  if (result.code === 'ENOENT') throw absent();
+  const ended = `${name} ended with ${result.signal ?? result.exitCode ?? result.code}`;
+  const why = tail(said.stderr) || 'it said nothing';
+  const full = /no space left on device/i.test(said.stderr);
+  const fix = `run it by hand to see more: ${result.escapedCommand}`;
+  const problem = full
+    ? { what: 'there is no space left to write to', why: `${ended}: ${why}`, fix: 'free some space' }
+    : { what: ended, why, fix };
+  return { ...said, failure: new Failure(full ? 'io' : 'environment', problem, result) };
 }
 
 function killGroup(leader: number | undefined): void {

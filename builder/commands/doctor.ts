@@ -9,10 +9,12 @@ import {
   foreignFiles,
   installLine,
   missing,
+  olderThan,
   type ProgramName,
   programOf,
   programs,
   run,
+  versionIn,
 } from '../../formats/programs.ts';
 import { storeFolder } from '../artifacts/store.ts';
 import type { Session, Verb } from './frame.ts';
@@ -204,20 +206,6 @@ export function namespaceObstacle(facts: {
 async function numberIn(file: string): Promise<number | undefined> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   return text === undefined ? undefined : Number(text.trim());
-}
-
-/** The first thing in a text that looks like a version. */
-export function versionIn(text: string): string | undefined {
-  return /\d+(\.\d+)+/.exec(text)?.[0];
-}
-
-export function olderThan(version: string, lowest: string): boolean {
-  const [have, want] = [version, lowest].map((text) => text.split('.').map(Number));
-  for (const [index, part] of (want ?? []).entries()) {
-    const own = have?.[index] ?? 0;
-    if (own !== part) return own < part;
-  }
-  return false;
 }
 
 const words = { ok: 'ok', lacking: 'lacking', bad: 'MISSING' } as const;

@@ -1,6 +1,13 @@
 // What every verb shares: --json, stdout for results and stderr for talk, help with examples, exit codes, interruption.
 import { Command, CommanderError } from 'commander';
-import { errorAsJson, exitCode, exitCodeOf, Failure, renderError } from '../../formats/errors.ts';
+import {
+  errorAsJson,
+  exitCode,
+  exitCodeOf,
+  Failure,
+  renderError,
+  systemFailure,
+} from '../../formats/errors.ts';
 
 /** What a verb is given to work with. */
 export interface Session {
@@ -130,6 +137,7 @@ function translate(error: unknown, signal: AbortSignal): unknown {
     const fix = second?.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?') ?? 'see edgekiln --help';
     return new Failure('input', { what, fix }, error);
   }
-  if (!signal.aborted || (error instanceof Failure && error.kind === 'interrupted')) return error;
+  if (!signal.aborted || (error instanceof Failure && error.kind === 'interrupted'))
+    return systemFailure(error) ?? error;
   return new Failure('interrupted', { what: 'interrupted' }, error);
 }

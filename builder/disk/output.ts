@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fdatasync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { Failure } from '../../formats/errors.ts';
+import { Failure, systemFailure } from '../../formats/errors.ts';
 import type { Output, Volume } from './volume.ts';
 
 const AHEAD = 32 * 1024 * 1024;
@@ -68,17 +68,9 @@ class FileOutput implements Output {
   }
 
   #failure(error: unknown): Failure {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return new Failure(
-      'io',
-      {
-        what: code === 'ENOSPC' ? 'there is no space left to write to' : 'a file cannot be written',
-        where: this.file,
-        why: error instanceof Error ? error.message : String(error),
-        ...(code === 'ENOSPC' ? { fix: 'free some space there, or choose another place' } : {}),
-      },
-      error,
-    );
+    const why = error instanceof Error ? error.message : String(error);
+    const other = new Failure('io', { what: 'a file cannot be written', where: this.file, why }, error);
+    return systemFailure(error, this.file) ?? other;
   }
 }
 

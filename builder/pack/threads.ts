@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { Failure } from '../../formats/errors.ts';
+import { Failure, systemFailure } from '../../formats/errors.ts';
 import type { Range } from '../disk/volume.ts';
 import { program } from './program.ts';
 
@@ -141,11 +141,6 @@ type Answer =
   | { readonly failed: { readonly message: string; readonly code?: string } };
 
 function unreadable(where: string, { message, code }: { message: string; code?: string }): Failure {
-  const full = code === 'ENOSPC';
-  return new Failure('io', {
-    what: full ? 'there is no space left to write to' : 'an image cannot be packed',
-    where,
-    why: message,
-    ...(full ? { fix: 'free some space there, or choose another place' } : {}),
-  });
+  const ofTheSystem = systemFailure(Object.assign(new Error(message), { code }), where);
+  return ofTheSystem ?? new Failure('io', { what: 'an image cannot be packed', where, why: message });
 }

@@ -2,8 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
-import { Failure } from '../../../formats/errors.ts';
+import { attempt } from '../../../formats/programs.ts';
 
 /** Debian's name of an architecture that images are made for. */
 export const architectures = ['amd64', 'arm64', 'armhf'] as const;
@@ -55,25 +54,15 @@ export class Apt {
     args: readonly string[],
     options: AptOptions = {},
   ): Promise<Said> {
-    const result = await execa(program, args, {
-      reject: false,
+    const { ok, stdout, stderr } = await attempt(program, args, {
       stdin: 'ignore',
       env: {
         APT_CONFIG: join(this.folder, 'apt.conf'),
-        LC_ALL: 'C.UTF-8',
         PATH: `${process.env['PATH'] ?? ''}:/usr/lib/apt`,
       },
       ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     });
-    if (result.isCanceled) throw new Failure('interrupted', { what: `${program} was stopped` });
-    if (result.code === 'ENOENT') {
-      throw new Failure('environment', {
-        what: `${program} is not installed`,
-        why: 'Debian packages are chosen and fetched by apt',
-        fix: 'sudo apt-get install -y --no-install-recommends apt',
-      });
-    }
-    return { ok: !result.failed, stdout: result.stdout, errors: errorLines(result.stderr) };
+    return { ok, stdout, errors: errorLines(stderr) };
   }
 }
 
