@@ -71,7 +71,7 @@ const persons: ReadonlyMap<Alarm, (world: World) => boolean> = new Map([
   ['founder-lost', (world) => happened(world, 'flash', 'clone', 'steal', 'hang')],
   ['memory-lost', (world) => happened(world, 'flash', 'clone')],
   ['clone', (world) => happened(world, 'clone')],
-  ['join-refused', (world) => happened(world, 'flash', 'clone')],
+  ['join-refused', (world) => happened(world, 'clone')],
   ['roster-fork', (world) => happened(world, 'roster')],
   ['electors-changed', (world) => happened(world, 'roster')],
   ['denied', (world) => happened(world, 'roster')],

@@ -14,6 +14,7 @@ import {
   resume,
 } from '../standin/model.ts';
 import type { Board } from './board.ts';
+import { makeRoom } from './reconcilers.ts';
 import type { World } from './world.ts';
 
 type Process = 'stopped' | 'starting' | 'running' | 'hung';
@@ -153,7 +154,7 @@ export class K3s {
       if (server === undefined) return again();
       // The server's clock is taken over the verified channel before k3s checks certificates.
       this.#board.wallClock = Math.max(this.#board.wallClock, server.wallClock);
-      world.reconcilers?.makeRoom(this.#board, server, cluster);
+      makeRoom(world, this.#board, server, cluster);
       const outcome = registerNode(world.clusters.get(cluster), this.name, this.password, false);
       if ('refused' in outcome) {
         this.#board.feed({ kind: 'joinRefused', cluster, why: outcome.refused });
@@ -237,7 +238,7 @@ export class K3s {
       again();
       return;
     }
-    reconcilers.makeRoom(this.#board, server, cluster);
+    makeRoom(this.#world, this.#board, server, cluster);
     const outcome = registerNode(clusters.get(cluster), this.name, this.password, false);
     if ('refused' in outcome) {
       again();

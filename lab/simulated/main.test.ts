@@ -26,6 +26,34 @@ it('runs a good one; the last line is JSON', () => {
 }, 60_000);
 
 it.each([
+  ['nothing happens to it', []],
+  [
+    'faults on top of each other, and out of order',
+    [
+      { at: 50, event: 'power-on', device: 2 },
+      { at: 1, event: 'flash', device: 1 },
+      { at: 1, event: 'flash', device: 1 },
+      { at: 1, event: 'power-off', device: 1 },
+      { at: 2, event: 'pause', device: 1, for: 0 },
+      { at: 2, event: 'partition', sides: [] },
+      { at: 2, event: 'partition', sides: [[1], [1, 2], [], [3]] },
+      { at: 2, event: 'one-way', device: 1, to: 1 },
+      { at: 2, event: 'port-up', device: 3 },
+      { at: 2, event: 'resolve', device: 3 },
+      { at: 9_000_000, event: 'power-on', device: 3 },
+    ],
+  ],
+])(
+  'runs a wild one: %s',
+  (_, schedule) => {
+    const { code, out } = simulate(JSON.stringify({ version: 1, devices: 3, schedule }));
+    expect(out).toContain('"violations":0');
+    expect(code).toBe(0);
+  },
+  60_000,
+);
+
+it.each([
   ['nonsense', 'the schedule is not JSON'],
   ['[]', 'expected object'],
   ['{"version": 2, "devices": 3, "schedule": []}', 'version'],
@@ -37,6 +65,23 @@ it.each([
   [
     '{"version": 1, "devices": 3, "schedule": [{"at": 1, "event": "power-on", "device": 4}]}',
     'schedule.0.device',
+  ],
+  [
+    '{"version": 1, "devices": 3, "schedule": [{"at": 1, "event": "partition", "sides": [[1], [2, 9]]}]}',
+    'device 9 is not on this site of 3',
+  ],
+  ['{"version": 1, "devices": 2, "workers": [1, 2], "schedule": []}', 'somebody must be able to found'],
+  [
+    '{"version": 1, "devices": 3, "workers": [2], "policy": "designated: 2", "schedule": []}',
+    'device 2 is a worker and never founds',
+  ],
+  [
+    '{"version": 1, "devices": 3, "schedule": [{"at": 1, "event": "roster", "device": 1, "epoch": 2, "electors": []}]}',
+    '1 to 7 can decide',
+  ],
+  [
+    '{"version": 1, "devices": 3, "enrolment": "claimed", "policy": "designated: 2", "schedule": []}',
+    'a claimed site has nobody to name',
   ],
   [
     '{"version": 1, "devices": 3, "schedule": [{"at": -1, "event": "power-on", "device": 1}]}',

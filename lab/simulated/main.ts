@@ -64,7 +64,13 @@ async function chosen(): Promise<Batch> {
   if (values.sites !== undefined) return alone(largeSite(count('--sites', values.sites)));
   const workers = values.workers === undefined ? availableParallelism() : count('--workers', values.workers);
   const seeds = values.seeds === undefined ? 10_000 : count('--seeds', values.seeds);
-  return joinBatches(await runPool(count('--from', values.from), seeds, workers));
+  let saidAt = performance.now();
+  const progress = (done: number, violations: number): void => {
+    if (performance.now() - saidAt < 30_000 && done < seeds) return;
+    saidAt = performance.now();
+    process.stderr.write(`${done} of ${seeds} seeds, ${violations} violations\n`);
+  };
+  return joinBatches(await runPool(count('--from', values.from), seeds, workers, progress));
 }
 
 /** One run; where it breaks a promise its timeline is printed without being asked for. */

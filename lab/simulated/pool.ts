@@ -66,13 +66,25 @@ export async function runOnWorkers(
   return batches;
 }
 
-/** Bundles, runs and cleans up. */
-export async function runPool(from: number, count: number, workers: number): Promise<readonly Batch[]> {
+/** Bundles, runs and cleans up; `said` hears how many seeds are done after each batch. */
+export async function runPool(
+  from: number,
+  count: number,
+  workers: number,
+  said: (done: number, violations: number) => void = () => {},
+): Promise<readonly Batch[]> {
   const folder = mkdtempSync(join(tmpdir(), 'simulated-'));
   try {
     const script = join(folder, 'worker.mjs');
     await bundleWorker(script);
-    return await runOnWorkers(script, from, count, workers);
+    let [done, violations] = [0, 0];
+    const watch = (batch: Batch): boolean => {
+      done += batch.seeds;
+      violations += batch.violations.length;
+      said(done, violations);
+      return false;
+    };
+    return await runOnWorkers(script, from, count, workers, watch);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -262,22 +262,19 @@ export class Reconcilers {
     kept.journal = journal;
     kept.version += 1;
   }
+}
 
-  /** A device whose password is refused showed its key: its former node makes room, if nobody lives behind it. */
-  makeRoom(asker: Board, server: Board, cluster: string): void {
-    const world = this.#world;
-    const store = world.clusters.get(cluster);
-    const node = store.nodes.find((one) => one.name === asker.k3s.name);
-    const taken = world.boards.some(
-      (board) => board !== asker && board.k3s.name === asker.k3s.name && board.k3s.process === 'running',
-    );
-    if (node === undefined || taken) return;
-    const outcome = deleteNode(store, node.name, { uid: node.uid }, (one) =>
-      world.reaches(server, cluster, one),
-    );
-    if ('refused' in outcome) return;
-    world.mark(asker, 'roles: room made');
-    const again = registerNode(outcome.cluster, node.name, asker.k3s.password, false);
-    world.clusters.put('cluster' in again ? again.cluster : outcome.cluster);
-  }
+/** A device whose password is refused showed its key: its former node makes room, if nobody lives behind it. */
+export function makeRoom(world: World, asker: Board, server: Board, cluster: string): void {
+  const store = world.clusters.get(cluster);
+  const node = store.nodes.find((one) => one.name === asker.k3s.name);
+  const taken = world.boards.some(
+    (board) => board !== asker && board.k3s.name === asker.k3s.name && board.k3s.process === 'running',
+  );
+  if (node === undefined || node.password === asker.k3s.password || taken) return;
+  const reached = (name: string | undefined) => world.reaches(server, cluster, name);
+  const outcome = deleteNode(store, node.name, { uid: node.uid }, reached);
+  if ('refused' in outcome) return;
+  world.mark(asker, 'k3s: room made for a device flashed again');
+  world.clusters.put(outcome.cluster);
 }

@@ -1,5 +1,6 @@
 // What is done to a simulated site, as data: drawn from a seed, shrunk by fast-check, or written by hand in a file.
 import { z } from 'zod';
+import { mostElectors } from '../../formats/roster.ts';
 
 const device = z.int().min(1).max(253);
 const seconds = z.number().min(0).max(10_000_000);
@@ -92,17 +93,39 @@ export const scheduleSchema = z
     lasts: seconds.default(120),
     schedule: z.array(fault).max(100_000),
   })
-  .superRefine(({ devices, policy, electors, workers, schedule }, { addIssue }) => {
-    const wrong = (place: number, ...path: (string | number)[]) => {
-      if (place > devices)
-        addIssue({ code: 'custom', path, message: `device ${place} is not on this site of ${devices}` });
+  .superRefine(({ devices, policy, electors, workers, enrolment, places, schedule }, { addIssue }) => {
+    const wrong = (message: string, ...path: (string | number)[]) =>
+      addIssue({ code: 'custom', path, message });
+    const known = (device: number, ...path: (string | number)[]) => {
+      if (device > devices) wrong(`device ${device} is not on this site of ${devices}`, ...path);
     };
-    if (policy.startsWith('designated: ')) wrong(Number(policy.slice('designated: '.length)), 'policy');
-    for (const [index, one] of (electors ?? []).entries()) wrong(one, 'electors', index);
-    for (const [index, one] of workers.entries()) wrong(one, 'workers', index);
+    const designated = Number(/^designated: (\d+)$/.exec(policy)?.[1] ?? 0);
+    if (designated > 0) known(designated, 'policy');
+    if (workers.includes(designated)) wrong(`device ${designated} is a worker and never founds`, 'policy');
+    if (designated > 0 && enrolment === 'claimed') wrong('a claimed site has nobody to name', 'policy');
+    if (places !== undefined && enrolment === 'stamped')
+      wrong('only claimed sites have other places', 'places');
+    const size = enrolment === 'claimed' ? (places ?? devices) : devices;
+    const listed = (place: number, ...path: (string | number)[]) => {
+      if (place > size) wrong(`place ${place} is not one of ${size}`, ...path);
+    };
+    for (const [index, one] of (electors ?? []).entries()) listed(one, 'electors', index);
+    for (const [index, one] of workers.entries()) listed(one, 'workers', index);
+    if (new Set(workers).size >= size) wrong('somebody must be able to found', 'workers');
     for (const [index, one] of schedule.entries()) {
-      if ('device' in one) wrong(one.device, 'schedule', index, 'device');
-      if (one.event === 'one-way') wrong(one.to, 'schedule', index, 'to');
+      const path = ['schedule', index];
+      if ('device' in one) known(one.device, ...path, 'device');
+      if (one.event === 'one-way') known(one.to, ...path, 'to');
+      if (one.event === 'partition') for (const device of one.sides.flat()) known(device, ...path, 'sides');
+      if (one.event === 'roster') {
+        for (const place of [...one.deny, ...(one.electors ?? [])]) listed(place, ...path);
+        if (one.electors?.length === 0 || (one.electors?.length ?? 0) > mostElectors)
+          wrong(`1 to ${mostElectors} can decide`, ...path, 'electors');
+      }
+      if (one.event === 'replace') {
+        known(one.by, ...path, 'by');
+        listed(one.place, ...path, 'place');
+      }
     }
   });
 

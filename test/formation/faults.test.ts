@@ -85,6 +85,13 @@ describe('formation', () => {
   it('9 half a second of delay', () => {
     expect(site(4, [{ at: 0, event: 'network', loss: 0, delay: 0.5 }]).foundedAfter).toBeLessThan(20);
   });
+  it('9 everything twice, and half of it up to 5 s late', () => {
+    const network = { at: 0, event: 'network' as const, loss: 0, delay: 0.01, duplicates: 1, late: 0.5 };
+    const result = site(5, [network]);
+    expect(clusters(result)).toBe(1);
+    expect(marked(result, 'discovery: copy dropped')).toBeGreaterThan(20);
+    expect(result.foundedAfter).toBeLessThan(20);
+  });
   it('10 a one-way link', () => {
     site(3, [
       { at: 0, event: 'one-way', device: 3, to: 1 },
@@ -160,6 +167,29 @@ describe('crash and disk', () => {
     expect(marked(result, 'generation: gone')).toBeGreaterThan(0);
     expect(generation(result)).toBe(2);
   });
+  describe('18 a device flashed again that hears nobody', () => {
+    const alone = [
+      { at: 60, event: 'flash' as const, device: 1 },
+      { at: 60, event: 'partition' as const, sides: [[2, 3, 4], [1]] },
+      { at: 400, event: 'join-networks' as const },
+    ];
+    it('founds by itself where that is allowed, and yields when it hears the site', () => {
+      const result = site(4, alone, { lasts: 600 });
+      expect(clusters(result)).toBe(2);
+      expect(marked(result, 'phase: yield')).toBe(1);
+      expect(new Set(result.world.boards.map(({ k3s }) => k3s.storeOf())).size).toBe(1);
+    });
+    it('holds, and calls a person, if somebody put data into what it founded', () => {
+      const used = { at: 300, event: 'deploy' as const, device: 1 };
+      const result = site(4, [...alone, used], { lasts: 600 });
+      expect(alarms(result)).toContain('holds-data');
+      expect(result.world.boards[0]?.k3s.process).toBe('running');
+    });
+    it.each(['majority', 'designated: 1'])('never founds where %s is asked first', (policy) => {
+      const result = site(4, alone, { lasts: 600, policy });
+      expect(clusters(result)).toBe(1);
+    });
+  });
   it('19 a majority flashed again is told to a person', () => {
     const flashes = [2, 3, 4].map((device) => ({ at: 3, event: 'flash' as const, device }));
     const result = site(4, flashes, { policy: 'majority', lasts: 900 });
@@ -220,6 +250,21 @@ describe('attack', () => {
       .filter((board) => !board.stolen)
       .map((board) => board.state?.site.epoch);
     expect(epochs).toEqual([2, 2, 2]);
+  });
+  it('29 a stolen server is denied: the others go on, and one of them takes its part', () => {
+    const faults = [
+      { at: 300, event: 'steal' as const, device: 3 },
+      { at: 320, event: 'roster' as const, device: 2, epoch: 2, deny: [3] },
+    ];
+    const result = site(5, faults, { roles: true, lasts: 2_500 });
+    const [id = ''] = result.world.clusters.ids;
+    const voters = result.world.clusters.get(id).members.map(({ name }) => name);
+    expect(marked(result, 'roles: begins to replace')).toBe(1);
+    expect(voters).toHaveLength(3);
+    expect(voters, 'the founder, which the thief has').not.toContain('n3');
+    expect(generation(result)).toBe(1);
+    const heard = result.world.boards.map((board) => board.state?.peers[3]?.heardAt ?? 0);
+    expect(Math.max(...heard), 'it is not heard once it is denied').toBeLessThan(400_000);
   });
   it('30 a rolled-back roster is ignored; two under one number are an alarm', () => {
     const result = site(3, [

@@ -170,6 +170,31 @@ export const mutants: readonly Mutant[] = [
     to: 'if (this.refuses || record === undefined) return record;',
   },
   {
+    rule: 'a place is handed out twice',
+    file: 'claims.ts',
+    from: '!table.entries.some((entry) => entry.place === member.place)',
+    to: 'table.founder !== key',
+  },
+  {
+    rule: 'a board that got a place does not settle anew',
+    file: 'enrolment.ts',
+    from: '  if (!opened && state.carrierAt !== undefined) state.carrierAt = now;',
+    to: '  if (opened) state.carrierAt = now;',
+  },
+  {
+    rule: 'a claimed board drops its place and keeps its cluster',
+    file: 'tables.ts',
+    from: "if (state.phase === 'listening') unseat(turn);",
+    to: "if (state.phase === 'listening' && state.record.claim === undefined) unseat(turn);",
+  },
+  {
+    rule: 'what failed is tried again at once',
+    file: 'journal.ts',
+    from: "need === 'mend' ? undone : begun.at(-1)",
+    to: "need === 'mend' ? undefined : begun.at(-1)",
+    worlds: 'servers',
+  },
+  {
     rule: 'a budget is counted by step, not by operation',
     file: 'journal.ts',
     from: 'begun: [...begun.filter((at) => clock - at < day), clock],',
