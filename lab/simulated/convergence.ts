@@ -101,10 +101,9 @@ function couldConverge(world: World): boolean {
   return electors.length >= (site?.quorum ?? 0) && mayFound;
 }
 
-/** As many boards as places at most, every table's founder still there, and a board that may found or serves. */
+/** Boards enough to decide and no more than places, every table's founder still there, and a board that may found or serves. */
 function claimedCouldConverge(world: World, site: Site, honest: readonly Board[]): boolean {
-  if (world.overcrowded) return false;
-  if (world.scenario.policy === 'majority' && !canDecide(honest.length, site)) return false;
+  if (world.overcrowded || !canDecide(honest.length, site)) return false;
   const there = new Set(honest.filter(({ hung }) => !hung).map(({ key }) => key));
   const orphaned = honest.some(({ state }) => {
     const founder = state?.record.claim?.held?.table.founder;

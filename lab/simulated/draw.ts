@@ -170,7 +170,7 @@ function drawFaults(random: Random, seed: number, mostDevices: number): Scenario
   const refound = random.chance(0.1);
   const spanningTree = random.chance(0.15);
   const claimed = policy !== 'designated' && random.chance(0.15);
-  const roles = random.chance(0.035);
+  const roles = random.chance(0.025);
   if (roles) schedule.push(...serversInTrouble(random, devices, lasts));
   return {
     version: 1,

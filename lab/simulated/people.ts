@@ -176,6 +176,7 @@ function steal(world: World, board: Board): void {
   };
   const boot = world.random.bits48() as BootId;
   let sequence = 0;
+  let speaksAt = 0;
   // It says that it could found, and never does: whoever waits for it waits in vain.
   const boasts = world.random.chance(0.5);
   world.network.plug(board.index, world.now);
@@ -183,7 +184,8 @@ function steal(world: World, board: Board): void {
   // Honest boards fetch only from boards with power: the thief's laptop has some.
   board.powered = true;
   world.onHeardByThief = (thief, heard) => {
-    if (heard.body.kind !== 'hello' || heard.from === place) return;
+    if (heard.body.kind !== 'hello' || heard.from === place || world.now < speaksAt) return;
+    speaksAt = world.now + 200; // fast enough to answer everybody; faster only costs time
     sequence += 1;
     const message: Message = {
       ...heard,
