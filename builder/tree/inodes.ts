@@ -1,4 +1,5 @@
 // What names of a tree name: owner, mode, times, xattrs, and where bytes are, in flat records.
+import { Details, FileNumbers } from './details.ts';
 import { type Entry, nameToBytes, type Segment, type Xattrs } from './entry.ts';
 import { type ByteStrings, Records } from './pages.ts';
 
@@ -40,28 +41,27 @@ export class Facts {
   minor = 0;
 }
 
-/** In place of the index of a file: the segments are objects. */
+/** In place of the number of a file: its segments are among the details. */
 const PIECES = 0xffff_ffff;
 
 /** Inode 0 stands for a name that was removed. */
 export class Inodes {
   readonly #records: Records;
   readonly #strings: ByteStrings;
-  readonly #files: string[] = [];
-  readonly #fileNumbers = new Map<string, number>();
-  readonly #pieces: (readonly Segment[])[] = [];
-  readonly #xattrs: (Xattrs | undefined)[] = [undefined];
-  readonly #xattrNumbers = new Map<string, number>();
+  readonly #files = new FileNumbers();
+  readonly #details: Details;
 
   /** `budget` bytes of records stay in memory; targets of symbolic links are kept in `strings`. */
   constructor(budget: number, strings: ByteStrings) {
-    this.#records = new Records(16, budget);
+    this.#records = new Records(16, budget * 0.75);
+    this.#details = new Details(budget * 0.25, this.#files);
     this.#strings = strings;
     this.#records.add();
   }
 
   close(): void {
     this.#records.close();
+    this.#details.close();
   }
 
   kind(inode: number): InodeKind {
@@ -99,7 +99,8 @@ export class Inodes {
     set(UID, entry.uid);
     set(GID, entry.gid);
     this.#records.setLong(inode, MTIME, entry.mtime);
-    set(XATTRS, this.#xattrNumber(entry.xattrs));
+    const { xattrs } = entry;
+    set(XATTRS, xattrs === undefined || xattrs.length === 0 ? 0 : this.#details.addXattrs(xattrs));
     if (entry.kind === 'file') this.#fillContent(inode, entry.size, entry.segments);
     else if (entry.kind === 'symlink') {
       const target = nameToBytes(entry.target);
@@ -120,11 +121,11 @@ export class Inodes {
       only.bytes.at === 'file' &&
       only.bytes.length === size
     ) {
-      this.#records.set(inode, SOURCE, this.#fileNumber(only.bytes.file));
+      this.#records.set(inode, SOURCE, this.#files.number(only.bytes.file));
       this.#records.setLong(inode, PLACE, only.bytes.offset);
     } else {
       this.#records.set(inode, SOURCE, PIECES);
-      this.#records.set(inode, PLACE, this.#pieces.push(segments) - 1);
+      this.#records.set(inode, PLACE, this.#details.addSegments(segments));
     }
   }
 
@@ -137,7 +138,7 @@ export class Inodes {
     const gid = inodes.get(inode, GID);
     const mtime = inodes.getLong(inode, MTIME);
     const kind = kinds[kindMode & 15] ?? 'file';
-    const xattrs = this.#xattrs[inodes.get(inode, XATTRS)];
+    const xattrs = this.#xattrs(inode);
     // Written out: spreading what they share costs more than all the rest.
     switch (kind) {
       case 'file': {
@@ -173,12 +174,12 @@ export class Inodes {
     facts.uid = inodes.get(inode, UID);
     facts.gid = inodes.get(inode, GID);
     facts.mtime = inodes.getLong(inode, MTIME);
-    facts.xattrs = this.#xattrs[inodes.get(inode, XATTRS)];
+    facts.xattrs = this.#xattrs(inode);
     facts.size = inodes.getLong(inode, SIZE);
     if (facts.kind === 'file') {
       const source = inodes.get(inode, SOURCE);
-      facts.segments = source === PIECES ? (this.#pieces[inodes.get(inode, PLACE)] ?? []) : undefined;
-      facts.file = this.#files[source] ?? '';
+      facts.segments = source === PIECES ? this.#details.segments(inodes.get(inode, PLACE)) : undefined;
+      facts.file = this.#files.name(source) ?? '';
       facts.offset = inodes.getLong(inode, PLACE);
     } else if (facts.kind === 'symlink') {
       const place = inodes.get(inode, PLACE);
@@ -192,25 +193,14 @@ export class Inodes {
 
   #segments(inode: number, size: number): readonly Segment[] {
     const source = this.#records.get(inode, SOURCE);
-    if (source === PIECES) return this.#pieces[this.#records.get(inode, PLACE)] ?? [];
+    if (source === PIECES) return this.#details.segments(this.#records.get(inode, PLACE));
+    const file = this.#files.name(source) ?? '';
     const offset = this.#records.getLong(inode, PLACE);
-    return [{ offset: 0, bytes: { at: 'file', file: this.#files[source] ?? '', offset, length: size } }];
+    return [{ offset: 0, bytes: { at: 'file', file, offset, length: size } }];
   }
 
-  #fileNumber(file: string): number {
-    const known = this.#fileNumbers.get(file);
-    if (known !== undefined) return known;
-    this.#fileNumbers.set(file, this.#files.length);
-    return this.#files.push(file) - 1;
-  }
-
-  /** Equal sets of extended attributes are kept once. */
-  #xattrNumber(xattrs: Xattrs | undefined): number {
-    if (xattrs === undefined || xattrs.length === 0) return 0;
-    const key = xattrs.map(([name, value]) => `${name}=${Buffer.from(value).toString('hex')}`).join('\n');
-    const known = this.#xattrNumbers.get(key);
-    if (known !== undefined) return known;
-    this.#xattrNumbers.set(key, this.#xattrs.length);
-    return this.#xattrs.push(xattrs.map(([name, value]) => [name, Uint8Array.from(value)] as const)) - 1;
+  #xattrs(inode: number): Xattrs | undefined {
+    const place = this.#records.get(inode, XATTRS);
+    return place === 0 ? undefined : this.#details.xattrs(place);
   }
 }

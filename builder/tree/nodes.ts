@@ -17,6 +17,8 @@ const CHILD = 5;
 const LAYER = 6;
 
 const TOMBSTONE = 0xffff_ffff;
+/** Bytes of a name that are compared at once: directories may hold very many long ones. */
+const SORTED_AT_ONCE = 32;
 
 export class Nodes {
   readonly #nodes: Records;
@@ -144,21 +146,35 @@ export class Nodes {
   }
 
   #sort(directory: Node): void {
-    const named: { node: Node; name: string }[] = [];
+    const nodes: Node[] = [];
     for (let node = this.#nodes.get(directory, CHILD); node !== root; node = this.#nodes.get(node, NEXT)) {
-      if (this.inode(node) === 0) continue;
-      const name = this.#strings.latin1(this.#nodes.get(node, NAME), this.#nodes.get(node, NAME_LENGTH));
-      named.push({ node, name });
+      if (this.inode(node) !== 0) nodes.push(node);
     }
-    named.reverse();
-    named.sort((a, b) => (a.name < b.name ? -1 : 1));
+    nodes.reverse();
     let next = root;
-    for (let i = named.length - 1; i >= 0; i--) {
-      const node = named[i]?.node ?? root;
+    for (const node of this.#sorted(nodes, 0).reverse()) {
       this.#nodes.set(node, NEXT, next);
       next = node;
     }
     this.#nodes.set(directory, CHILD, next);
+  }
+
+  /** Nodes in the order of their names, whose first `skip` bytes are the same. Looks at a part of each at a time. */
+  #sorted(nodes: readonly Node[], skip: number): Node[] {
+    const named = nodes.map((node) => {
+      const length = Math.max(0, Math.min(SORTED_AT_ONCE, this.lengthOf(node) - skip));
+      return { node, part: this.#strings.latin1(this.#nodes.get(node, NAME) + skip, length) };
+    });
+    named.sort((a, b) => (a.part < b.part ? -1 : a.part === b.part ? 0 : 1));
+    const sorted = named.map(({ node }) => node);
+    for (let from = 0, to = 0; from < named.length; from = to) {
+      const part = named[from]?.part ?? '';
+      for (to = from + 1; part.length === SORTED_AT_ONCE && named[to]?.part === part; to++);
+      if (to - from < 2) continue;
+      for (const [i, node] of this.#sorted(sorted.slice(from, to), skip + SORTED_AT_ONCE).entries())
+        sorted[from + i] = node;
+    }
+    return sorted;
   }
 
   addInode(entry: InodeEntry): number {

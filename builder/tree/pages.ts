@@ -6,6 +6,8 @@ import { nameFromBytes } from './entry.ts';
 
 const PAGE_BYTES = 64 * 1024;
 const PAGE_WORDS = PAGE_BYTES / 4;
+/** Blobs begin at multiples of this: 32 bits reach to 64 GiB, and no length lies across two pages. */
+const BLOB_STEP = 16;
 
 /** Pages by number. At most `budget` bytes of them are in memory; the least recently loaded go to a file. */
 class Pages {
@@ -194,6 +196,56 @@ export class ByteStrings {
       this.#page = bytesOf(this.#pages.load(number));
     }
     return this.#page;
+  }
+}
+
+/** Strings of bytes of any length, written once; reading gives a copy. */
+export class Blobs {
+  readonly #pages: Pages;
+  /** Place 0 stays free. */
+  #length = BLOB_STEP;
+
+  constructor(budget: number) {
+    this.#pages = new Pages(budget, true);
+  }
+
+  /** Keeps a copy and gives its place: 32 bits, never 0. */
+  add(bytes: Uint8Array): number {
+    const place = Math.ceil(this.#length / BLOB_STEP);
+    if (place > 0xffff_ffff) throw new Error('there are more than 64 GiB of blobs');
+    const head = Buffer.alloc(4);
+    head.writeUInt32LE(bytes.length, 0);
+    this.#write(place * BLOB_STEP, head);
+    this.#write(place * BLOB_STEP + 4, bytes);
+    this.#length = place * BLOB_STEP + 4 + bytes.length;
+    return place;
+  }
+
+  read(place: number): Buffer {
+    const at = place * BLOB_STEP;
+    const bytes = Buffer.allocUnsafe(this.#part(at, 4).readUInt32LE(0));
+    for (let done = 0; done < bytes.length; ) {
+      done += this.#part(at + 4 + done, bytes.length - done).copy(bytes, done);
+    }
+    return bytes;
+  }
+
+  close(): void {
+    this.#pages.close();
+  }
+
+  #write(at: number, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      const part = this.#part(at + done, bytes.length - done);
+      part.set(bytes.subarray(done, done + part.length));
+      done += part.length;
+    }
+  }
+
+  /** Up to `length` bytes from `at` on: those of its page. */
+  #part(at: number, length: number): Buffer {
+    const page = bytesOf(this.#pages.load(Math.floor(at / PAGE_BYTES)));
+    return page.subarray(at % PAGE_BYTES, Math.min(PAGE_BYTES, (at % PAGE_BYTES) + length));
   }
 }
 

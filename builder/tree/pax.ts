@@ -1,5 +1,5 @@
 // The extended headers of tar: `LENGTH KEY=VALUE\n` records, and what is said in them.
-import { nameFromBytes, type Xattrs } from './entry.ts';
+import { nameFromBytes, nameToBytes, type Xattrs } from './entry.ts';
 import type { SparseMap } from './sparse.ts';
 
 type Refuse = (why: string) => never;
@@ -21,6 +21,11 @@ export class PaxRecords {
     if (this.isEmpty) return later;
     if (later.isEmpty) return this;
     return new PaxRecords([...this.#records, ...later.#records]);
+  }
+
+  /** As `over`, and forgets what counts no longer: archives may have a global header before every member. */
+  replacedBy(later: PaxRecords): PaxRecords {
+    return new PaxRecords([...new Map([...this.#records, ...later.#records])]);
   }
 
   all(): readonly (readonly [key: string, value: Buffer])[] {
@@ -65,7 +70,7 @@ export function parsePax(bytes: Buffer, refuse: Refuse): PaxRecords {
     if (!(length > 0) || end > bytes.length || equals < 0 || equals >= end || bytes[end - 1] !== 0x0a) {
       return refuse('an extended header cannot be read');
     }
-    records.push([bytes.toString('utf8', space + 1, equals), bytes.subarray(equals + 1, end - 1)]);
+    records.push([nameFromBytes(bytes.subarray(space + 1, equals)), bytes.subarray(equals + 1, end - 1)]);
     at = end;
   }
   return new PaxRecords(records);
@@ -85,7 +90,7 @@ export function xattrsOf(pax: PaxRecords, refuse: Refuse): Xattrs | undefined {
     if (key.startsWith('SCHILY.xattr.')) found.set(key.slice(13), value);
   }
   if (found.size === 0) return undefined;
-  return [...found].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return [...found].sort(([a], [b]) => Buffer.compare(nameToBytes(a), nameToBytes(b)));
 }
 
 function decodeName(encoded: string, refuse: Refuse): string {

@@ -31,7 +31,7 @@ function* members(reader: TarReader): Generator<Entry> {
     if (header.type === 'x' || header.type === 'g') {
       const records = parsePax(reader.small(body, header.size, at), (why) => reader.refuse(at, why));
       if (header.type === 'x') locals = records;
-      else globals = globals.over(records);
+      else globals = globals.replacedBy(records);
       at = body + padded(header.size);
     } else if (header.type === 'L' || header.type === 'K') {
       const name = nameFromBytes(untilNul(reader.small(body, header.size, at)));

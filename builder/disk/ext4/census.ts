@@ -1,11 +1,13 @@
 // What is known of each entry: its name and parent, what its inode says, then which number and blocks it has.
+import { Details, FileNumbers } from '../../tree/details.ts';
 import type { Segment, Xattrs } from '../../tree/entry.ts';
 import type { Facts } from '../../tree/inodes.ts';
 import { ByteStrings, Records } from '../../tree/pages.ts';
-import { type DirectoryPlan, type Names, planDirectory } from './directories.ts';
-import type { LogicalRun } from './extents.ts';
+import { type DirectoryPlan, planDirectory } from './directories.ts';
+import { type LogicalRun, runsOf } from './extents.ts';
 import { hashName } from './hash.ts';
 import { fileType, type InodeKind } from './inodes.ts';
+import type { Names } from './names.ts';
 
 /** Index of an entry in the order they come; 0 is the root directory. */
 export type Index = number;
@@ -30,8 +32,9 @@ const SIZE = 17;
 const SOURCE = 19;
 const OFFSET = 20;
 const XATTRS = 22;
+const HOLES = 23;
 
-/** In place of the number of a source file: the segments are objects. */
+/** In place of the number of a source file: its segments are among the details. */
 const PIECES = 0xffff_ffff;
 const BUDGET = 24 * 1024 * 1024;
 
@@ -43,13 +46,10 @@ const kinds = (Object.keys(fileType) as InodeKind[]).reduce<InodeKind[]>((list, 
 
 /** 128 bytes an entry and its name; beyond a budget they are kept in a temporary file. */
 export class Census {
-  readonly #records = new Records(32, BUDGET * 0.75);
+  readonly #records = new Records(32, BUDGET * 0.625);
   readonly #strings = new ByteStrings(BUDGET * 0.25);
-  readonly #runs = new Map<Index, readonly LogicalRun[]>();
-  readonly #pieces = new Map<Index, readonly Segment[]>();
-  readonly #files: string[] = [];
-  readonly #fileNumbers = new Map<string, number>();
-  readonly #xattrs: (Xattrs | undefined)[] = [undefined];
+  readonly #files = new FileNumbers();
+  readonly #details = new Details(BUDGET * 0.125, this.#files);
   readonly #seed: readonly number[];
 
   constructor(seed: readonly number[]) {
@@ -63,6 +63,7 @@ export class Census {
   close(): void {
     this.#records.close();
     this.#strings.close();
+    this.#details.close();
   }
 
   /** Adds a name, `length` bytes from `from` on; `hash` is a number made of its path alone. */
@@ -83,7 +84,7 @@ export class Census {
     records.set(index, UID, facts.uid);
     records.set(index, GID, facts.gid);
     records.setLong(index, MTIME, facts.mtime);
-    if (facts.xattrs !== undefined) records.set(index, XATTRS, this.#xattrNumber(facts.xattrs));
+    if (facts.xattrs !== undefined) records.set(index, XATTRS, this.#details.addXattrs(facts.xattrs));
     if (facts.kind === 'file') this.#describeContent(index, facts);
     else if (facts.kind === 'symlink') {
       records.setLong(index, SIZE, facts.size);
@@ -98,23 +99,11 @@ export class Census {
     this.#records.setLong(index, SIZE, size);
     if (segments !== undefined) {
       this.#records.set(index, SOURCE, PIECES);
-      this.#pieces.set(index, segments);
+      this.#records.set(index, OFFSET, this.#details.addSegments(segments));
       return;
     }
-    let number = this.#fileNumbers.get(file);
-    if (number === undefined) {
-      number = this.#files.push(file) - 1;
-      this.#fileNumbers.set(file, number);
-    }
-    this.#records.set(index, SOURCE, number);
+    this.#records.set(index, SOURCE, this.#files.number(file));
     this.#records.setLong(index, OFFSET, offset);
-  }
-
-  /** Entries one after another often share a set. */
-  #xattrNumber(xattrs: Xattrs): number {
-    if (xattrs.length === 0) return 0;
-    const last = this.#xattrs.length - 1;
-    return this.#xattrs[last] === xattrs ? last : this.#xattrs.push(xattrs) - 1;
   }
 
   parent(index: Index): Index {
@@ -161,7 +150,8 @@ export class Census {
   }
 
   xattrs(index: Index): Xattrs | undefined {
-    return this.#xattrs[this.#records.get(index, XATTRS)];
+    const place = this.#records.get(index, XATTRS);
+    return place === 0 ? undefined : this.#details.xattrs(place);
   }
 
   target(index: Index): Buffer {
@@ -174,8 +164,8 @@ export class Census {
 
   segments(index: Index): readonly Segment[] {
     const source = this.#records.get(index, SOURCE);
-    if (source === PIECES) return this.#pieces.get(index) ?? [];
-    const file = this.#files[source];
+    if (source === PIECES) return this.#details.segments(this.#records.get(index, OFFSET));
+    const file = this.#files.name(source);
     if (file === undefined) return [];
     const offset = this.#records.getLong(index, OFFSET);
     return [{ offset: 0, bytes: { at: 'file', file, offset, length: this.size(index) } }];
@@ -269,16 +259,17 @@ export class Census {
     return this.content(index) + (treeXattr >>> 1) + (treeXattr & 1);
   }
 
-  /** `runs` says which blocks of a file hold data, where they are not the first ones. */
-  setContent(index: Index, blocks: number, xattrBlock: boolean, runs?: readonly LogicalRun[]): void {
+  /** `holes`: the blocks of a file that hold data are not just its first ones. */
+  setContent(index: Index, blocks: number, xattrBlock: boolean, holes = false): void {
     this.#records.set(index, CONTENT, blocks);
     this.#records.set(index, TREE_XATTR, xattrBlock ? 1 : 0);
-    if (runs !== undefined) this.#runs.set(index, runs);
+    this.#records.set(index, HOLES, holes ? 1 : 0);
   }
 
   runs(index: Index): readonly LogicalRun[] {
+    if (this.#records.get(index, HOLES) === 1) return runsOf(this.segments(index));
     const blocks = this.content(index);
-    return this.#runs.get(index) ?? (blocks === 0 ? [] : [{ logical: 0, count: blocks }]);
+    return blocks === 0 ? [] : [{ logical: 0, count: blocks }];
   }
 
   place(index: Index): number {

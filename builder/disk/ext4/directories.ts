@@ -1,5 +1,6 @@
 // Directories: entries in blocks; beyond one block an index by hash of the name (htree).
 import { BLOCK } from './layout.ts';
+import { AT_ONCE, Fetched, type Name, type Names, type WritableNames } from './names.ts';
 
 /** Bytes of an entry before its name. */
 const HEADER = 8;
@@ -8,27 +9,8 @@ const NODE_LIMIT = (BLOCK - 8) / 8;
 const HALF_MD4 = 1;
 /** In one directory. */
 const MOST_NAMES = 2 ** 22;
-
-/** One name in a directory, and what it leads to. */
-export interface Name {
-  readonly name: Uint8Array;
-  readonly inode: number;
-  /** File type code of ext4: 1 file, 2 directory, 3 char, 4 block, 5 fifo, 6 socket, 7 symbolic link. */
-  readonly type: number;
-}
-
-/** The names of a directory, by position. */
-export interface Names {
-  readonly count: number;
-  /** Bytes of a name. */
-  length(i: number): number;
-  hash(i: number, seed: readonly number[]): number;
-  /** Puts the bytes of a name into a block. */
-  put(i: number, block: Buffer, at: number): void;
-  inode(i: number): number;
-  /** As in `Name`. */
-  type(i: number): number;
-}
+/** Names of a directory that are looked at one by one; more are fetched. */
+const FEW = 4096;
 
 /** A leaf: the entries (indexes) from `from` to `to` (exclusive) of the order by hash, all of `hash` or above. */
 interface Leaf {
@@ -54,10 +36,13 @@ export interface DirectoryPlan {
 export function planDirectory(names: Names, seed: readonly number[]): DirectoryPlan | string {
   const { count } = names;
   const order = new Uint32Array(count);
+  const sizes = new Uint16Array(count);
   let total = 2 * entrySize(2);
   for (let i = 0; i < count; i++) {
     order[i] = i;
-    total += entrySize(names.length(i));
+    const size = entrySize(names.length(i));
+    sizes[i] = size;
+    total += size;
   }
   if (total <= BLOCK) {
     return { blocks: 1, indexed: false, leaves: [{ hash: 0, from: 0, to: count }], order };
@@ -73,16 +58,16 @@ export function planDirectory(names: Names, seed: readonly number[]): DirectoryP
   }
   keys.sort();
   for (let i = 0; i < count; i++) order[i] = (keys[i] ?? 0) % MOST_NAMES;
-  const leaves = splitByHash(names, hashes, order);
+  const leaves = splitByHash(sizes, hashes, order);
   const nodes = leaves.length <= ROOT_LIMIT ? 0 : Math.ceil(leaves.length / NODE_LIMIT);
   if (nodes > ROOT_LIMIT) return `it holds ${count} names, more than an index of two levels can`;
   return { blocks: 1 + nodes + leaves.length, indexed: true, leaves, order };
 }
 
-function splitByHash(names: Names, hashes: Uint32Array, order: Uint32Array): Leaf[] {
+function splitByHash(sizes: Uint16Array, hashes: Uint32Array, order: Uint32Array): Leaf[] {
   const leaves: Leaf[] = [];
   const hashAt = (i: number): number => hashes[order[i] ?? 0] ?? 0;
-  const sizeAt = (i: number): number => entrySize(names.length(order[i] ?? 0));
+  const sizeAt = (i: number): number => sizes[order[i] ?? 0] ?? 0;
   const split = (from: number, to: number, low: number, span: number): void => {
     if (from === to) return;
     let size = 0;
@@ -127,13 +112,30 @@ export function writeDirectory(
   const dots: Name = { name: Uint8Array.of(0x2e, 0x2e), inode: parent, type: 2 };
   if (plan.indexed) {
     writeIndex(plan, dot, dots, room);
-    for (const leaf of plan.leaves) writeLeaf(room(), 0, plan.order, leaf, names);
+    writeLeaves(plan, names, room);
     return;
   }
   const block = room();
   writeEntry(block, 0, 12, dot);
   writeEntry(block, 12, names.count === 0 ? BLOCK - 12 : 12, dots);
-  for (const leaf of plan.leaves) writeLeaf(block, 24, plan.order, leaf, names);
+  writeLeaf(block, 24, plan.order, names);
+}
+
+/** Leaves are in the order of hashes, names are kept in the order of the tree. */
+function writeLeaves({ leaves, order }: DirectoryPlan, names: Names, room: () => Buffer): void {
+  if (names.count <= FEW) {
+    for (const { from, to } of leaves) writeLeaf(room(), 0, order.subarray(from, to), names);
+    return;
+  }
+  let start = 0;
+  let fetched: Fetched | undefined;
+  for (const { from, to } of leaves) {
+    if (fetched === undefined || to > start + fetched.positions.length) {
+      start = from;
+      fetched = new Fetched(names, order.subarray(start, start + AT_ONCE));
+    }
+    writeLeaf(room(), 0, fetched.positions.subarray(from - start, to - start), fetched);
+  }
 }
 
 function writeIndex(plan: DirectoryPlan, dot: Name, dots: Name, room: () => Buffer): void {
@@ -182,12 +184,12 @@ function writeIndexEntries(
 }
 
 /** The last entry reaches to the end of the block. */
-function writeLeaf(block: Buffer, start: number, order: Uint32Array, { from, to }: Leaf, names: Names): void {
+function writeLeaf(block: Buffer, start: number, order: Uint32Array, names: WritableNames): void {
   let at = start;
-  for (let position = from; position < to; position++) {
+  for (let position = 0; position < order.length; position++) {
     const i = order[position] ?? 0;
     const length = names.length(i);
-    const size = position === to - 1 ? BLOCK - at : entrySize(length);
+    const size = position === order.length - 1 ? BLOCK - at : entrySize(length);
     writeHeader(block, at, names.inode(i), size, length, names.type(i));
     names.put(i, block, at + HEADER);
     at += size;

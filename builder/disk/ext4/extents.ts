@@ -1,4 +1,5 @@
 // Extent trees: which blocks of a file are where.
+import { lengthOf, type Segment } from '../../tree/entry.ts';
 import { BLOCK, type Run } from './layout.ts';
 
 const MAGIC = 0xf30a;
@@ -42,6 +43,24 @@ export function extentsOf(runs: readonly LogicalRun[], blocks: readonly Run[]): 
 export interface LogicalRun {
   readonly logical: number;
   readonly count: number;
+}
+
+/** The blocks that hold something of a file with holes. */
+export function runsOf(segments: readonly Segment[]): LogicalRun[] {
+  const runs: { logical: number; count: number }[] = [];
+  let reached = 0;
+  for (const { offset, bytes } of segments) {
+    const length = lengthOf(bytes);
+    if (offset < reached) throw new Error('the segments of a file are not in order');
+    if (length === 0) continue;
+    reached = offset + length;
+    const first = Math.floor(offset / BLOCK);
+    const end = Math.ceil(reached / BLOCK);
+    const last = runs[runs.length - 1];
+    if (last !== undefined && first <= last.logical + last.count) last.count = end - last.logical;
+    else runs.push({ logical: first, count: end - first });
+  }
+  return runs;
 }
 
 /** How many blocks the tree of so many extents takes outside of the inode. */

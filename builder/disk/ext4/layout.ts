@@ -9,6 +9,8 @@ export const DESCRIPTOR_SIZE = 32;
 export const ROOT_INODE = 2;
 /** Inodes below are the filesystem's own; this one is lost+found. */
 export const FIRST_INODE = 11;
+/** In one group: its bitmap is one block. */
+const MOST_INODES = 8 * BLOCK;
 /** Block numbers have 32 bits. */
 export const MOST_BLOCKS = 0xffff_ffff;
 
@@ -111,11 +113,14 @@ export interface Layout {
   readonly data: number;
 }
 
-/** Lays out the structures for at least `inodes` inodes; undefined if they do not fit. */
+/**
+ * Lays out the structures for at least `inodes` inodes. Whether they fit is seen by `data`; undefined where the groups
+ * are too few to number so many.
+ */
 export function layOut(geometry: Geometry, inodes: number): Layout | undefined {
   const inodesPerGroup =
     Math.max(1, Math.ceil(inodes / geometry.groups / INODES_PER_BLOCK)) * INODES_PER_BLOCK;
-  if (inodesPerGroup > 8 * BLOCK) return undefined;
+  if (inodesPerGroup > MOST_INODES) return undefined;
   const tableBlocks = inodesPerGroup / INODES_PER_BLOCK;
   const bitmaps = geometry.headBlocks;
   let place = bitmaps + 2 * geometry.groups;
@@ -125,7 +130,12 @@ export function layOut(geometry: Geometry, inodes: number): Layout | undefined {
     tables.push(place);
     place += tableBlocks;
   }
-  return place > geometry.places ? undefined : { geometry, inodesPerGroup, bitmaps, tables, data: place };
+  return { geometry, inodesPerGroup, bitmaps, tables, data: place };
+}
+
+/** Blocks of the least filesystem whose groups can number so many inodes. */
+export function leastBlocks(inodes: number): number {
+  return (Math.ceil(inodes / MOST_INODES) - 1) * BLOCKS_PER_GROUP + 1;
 }
 
 /** Byte ranges written when places below `end` are: those, and the copies beyond them. */

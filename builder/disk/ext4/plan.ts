@@ -11,7 +11,7 @@ import { Failure } from '../../../formats/errors.ts';
 import type { Tree } from '../../tree/tree.ts';
 import type { Volume } from '../volume.ts';
 import type { Census } from './census.ts';
-import { BLOCK, Geometry, type Layout, layOut, MOST_BLOCKS, mappedRanges } from './layout.ts';
+import { BLOCK, Geometry, type Layout, layOut, leastBlocks, MOST_BLOCKS, mappedRanges } from './layout.ts';
 import { numberInodes, placeBlocks } from './placement.ts';
 import { type Identity, seedWords } from './superblock.ts';
 import { takeCensus } from './survey.ts';
@@ -70,20 +70,19 @@ function placeIn(size: number, census: Census, options: Ext4Options): Placed {
   if (size / BLOCK > MOST_BLOCKS)
     throw refusal(`a filesystem of ${size} bytes is too large`, '16 TiB is the most');
   const geometry = new Geometry(size);
-  let missing = 0;
   // Room for edits is given up before the tree is refused.
   for (const roomy of [true, false]) {
     const result = tryPlacing(geometry, census, options, roomy);
     if (typeof result === 'object') return { ...result, size };
-    missing = result;
   }
+  const least = grow(size, BLOCK, 0, census, options, false).size;
   throw refusal(
     `the tree does not fit into an ext4 filesystem of ${size} bytes`,
-    `${missing} bytes more are needed`,
+    `${least - size} bytes more are needed`,
   );
 }
 
-/** Places a tree; a number says how many bytes are missing. */
+/** Places a tree; a number says how many bytes are missing at least. */
 function tryPlacing(
   geometry: Geometry,
   census: Census,
@@ -98,13 +97,9 @@ function tryPlacing(
     throw refusal(`the tree does not fit into ${options.inodes} inodes`, `${more} more are needed`);
   }
   const layout = layOut(geometry, wanted);
-  const end = placeBlocks(
-    census,
-    geometry,
-    layout?.data ?? 2 + 2 * geometry.groups + Math.ceil(wanted / 16),
-    roomy,
-  );
-  if (layout === undefined || end > geometry.places) return Math.max(1, end - geometry.places) * BLOCK;
+  if (layout === undefined) return (leastBlocks(wanted) - geometry.blocks) * BLOCK;
+  const end = placeBlocks(census, geometry, layout.data, roomy);
+  if (end > geometry.places) return (end - geometry.places) * BLOCK;
   return { layout, end, inodes: countInodes(census) };
 }
 
@@ -112,13 +107,26 @@ function tryPlacing(
 function placeLeast(reserve: number, census: Census, options: Ext4Options): Placed {
   // Numbers of inodes do not depend on the size: where they leave no room for edits, no size will.
   const roomy = options.inodes === undefined || numberInodes(census, true) - 1 <= options.inodes;
-  let size = 4 * MIB;
-  for (;;) {
+  return grow(4 * MIB, MIB, reserve, census, options, roomy);
+}
+
+/** The least size from `start` on, in steps, that holds the tree and leaves so many bytes free. */
+function grow(
+  start: number,
+  step: number,
+  reserve: number,
+  census: Census,
+  options: Ext4Options,
+  roomy: boolean,
+): Placed {
+  for (let size = start; ; ) {
     const geometry = new Geometry(size);
     const result = tryPlacing(geometry, census, options, roomy);
     const missing = typeof result === 'object' ? reserve - (geometry.places - result.end) * BLOCK : result;
     if (typeof result === 'object' && missing <= 0) return { ...result, size };
-    size += Math.max(1, Math.ceil(missing / MIB)) * MIB;
+    // The end of a size may be of no use: counted from the last block that is.
+    const wanted = Math.ceil((geometry.blocks * BLOCK + missing) / step);
+    size = Math.max(wanted, Math.floor(size / step) + 1) * step;
     if (size / BLOCK > MOST_BLOCKS)
       throw refusal(`the tree needs an ext4 filesystem of ${size} bytes`, '16 TiB is the most');
   }

@@ -1,6 +1,7 @@
 // What ext4 cannot hold is refused when it is planned: by name, and by how much.
 import { describe, expect, it } from 'vitest';
-import type { Entry, Xattrs } from '../../tree/entry.ts';
+import { Failure } from '../../../formats/errors.ts';
+import type { Entry, Segment, Xattrs } from '../../tree/entry.ts';
 import { fileEntry } from '../../tree/overlay.ts';
 import { Tree } from '../../tree/tree.ts';
 import { planExt4 } from './plan.ts';
@@ -29,6 +30,23 @@ const fifo = (change: { path?: string; uid?: number; mtime?: number; xattrs?: Xa
 });
 const problem = (what: string, why: string) =>
   expect.objectContaining({ kind: 'input', problems: [{ what, why }] });
+
+const bytesOf = (length: number): Segment[] => [
+  { offset: 0, bytes: { at: 'file', file: '/nothing', offset: 0, length } },
+];
+
+/** How many bytes a refusal says are missing; 0 if there is none. */
+function missingIn(entries: readonly Entry[], size: number): number {
+  try {
+    plan(entries, { size });
+  } catch (error) {
+    const said =
+      error instanceof Failure ? /^(\d+) bytes more are needed$/.exec(error.problems[0]?.why ?? '') : null;
+    if (said !== null) return Number(said[1]);
+    throw error;
+  }
+  return 0;
+}
 
 const bad: [entry: Entry, why: string][] = [
   [fifo({ path: 'lost+found' }), 'it is not a directory, and e2fsck wants one there'],
@@ -123,6 +141,25 @@ describe('refused', () => {
         '40960 bytes more are needed',
       ),
     );
+  });
+
+  it('by no more and no less than is missing, around the edges of groups', () => {
+    const trees = [
+      Array.from({ length: 40_000 }, (_, i) => fifo({ path: `f${i}` })),
+      [{ ...owner, path: 'b', kind: 'file', size: 300 * MiB, segments: bytesOf(300 * MiB) } as const],
+    ];
+    for (const [i, tree] of trees.entries()) {
+      for (const size of [MiB, 64 * MiB, 128 * MiB - block, 128 * MiB, 128 * MiB + 10 * block, 300 * MiB]) {
+        const missing = missingIn(tree, size);
+        if (missing === 0) continue;
+        expect(missingIn(tree, size + missing), `tree ${i}, ${size} bytes`).toBe(0);
+        const left = missingIn(tree, size + missing - block);
+        expect(left, `tree ${i}, ${size} bytes`).toBeGreaterThan(0);
+        expect(left, `tree ${i}, ${size} bytes`).toBeLessThanOrEqual(51 * block);
+      }
+    }
+    // 32,768 inodes are the most of a group: one full group is not enough.
+    expect(missingIn(trees[0] ?? [], 128 * MiB - block)).toBeGreaterThan(0);
   });
 
   it('more entries than there are inodes, by as many as are missing', () => {

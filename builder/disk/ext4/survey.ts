@@ -1,11 +1,10 @@
 // Goes through a tree once: counts what it takes, and finds everything that ext4 cannot hold.
 import { Failure, type Problem } from '../../../formats/errors.ts';
-import { lengthOf, type Segment } from '../../tree/entry.ts';
 import { Facts } from '../../tree/inodes.ts';
 import type { Nodes } from '../../tree/nodes.ts';
 import type { Tree } from '../../tree/tree.ts';
 import { Census, type Index } from './census.ts';
-import type { LogicalRun } from './extents.ts';
+import { runsOf } from './extents.ts';
 import { EARLIEST, LATEST, LONGEST_FAST_LINK, MOST_LINKS, XATTR_ROOM } from './inodes.ts';
 import { BLOCK } from './layout.ts';
 import { placeXattrs } from './xattrs.ts';
@@ -148,25 +147,7 @@ function countFile(
   const runs = runsOf(segments);
   const blocks = runs.reduce((sum, run) => sum + run.count, 0);
   const plain = runs.length === 0 || (runs.length === 1 && runs[0]?.logical === 0);
-  census.setContent(index, blocks, xattrBlock, plain ? undefined : runs);
-}
-
-/** The blocks that hold something of a file with holes. */
-function runsOf(segments: readonly Segment[]): LogicalRun[] {
-  const runs: { logical: number; count: number }[] = [];
-  let reached = 0;
-  for (const { offset, bytes } of segments) {
-    const length = lengthOf(bytes);
-    if (offset < reached) throw new Error('the segments of a file are not in order');
-    if (length === 0) continue;
-    reached = offset + length;
-    const first = Math.floor(offset / BLOCK);
-    const end = Math.ceil(reached / BLOCK);
-    const last = runs[runs.length - 1];
-    if (last !== undefined && first <= last.logical + last.count) last.count = end - last.logical;
-    else runs.push({ logical: first, count: end - first });
-  }
-  return runs;
+  census.setContent(index, blocks, xattrBlock, !plain);
 }
 
 function countNames(census: Census, refuse: Refuse): void {

@@ -1,5 +1,5 @@
 // Extended attributes: in the inode while they fit there, else in one block of their own.
-import type { Xattrs } from '../../tree/entry.ts';
+import { nameFromBytes, nameToBytes, type Xattrs } from '../../tree/entry.ts';
 import { aclFromDisk, aclToDisk } from './acl.ts';
 import { BLOCK } from './layout.ts';
 
@@ -19,7 +19,7 @@ const prefixes: readonly (readonly [prefix: string, index: number])[] = [
 interface Attribute {
   readonly index: number;
   /** Without the prefix that `index` stands for. */
-  readonly name: Buffer;
+  readonly name: Uint8Array;
   readonly value: Uint8Array;
 }
 
@@ -61,7 +61,7 @@ export function placeXattrs(xattrs: Xattrs, room: number): XattrPlacement | stri
 function attributeOf(fullName: string, value: Uint8Array): Attribute | string {
   const found = prefixes.find(([prefix]) => fullName.startsWith(prefix));
   if (found === undefined) return `ext4 has no place for the extended attribute ${fullName}`;
-  const name = Buffer.from(fullName.slice(found[0].length));
+  const name = nameToBytes(fullName.slice(found[0].length));
   const isAcl = fullName.startsWith(POSIX_ACL);
   if (isAcl !== (name.length === 0)) return `ext4 has no place for the extended attribute ${fullName}`;
   if (name.length > 255) return `the name of the extended attribute ${fullName} is longer than 255 bytes`;
@@ -118,7 +118,7 @@ function writeEntries(
   return hashes;
 }
 
-function hashOf(name: Buffer, value: Buffer): number {
+function hashOf(name: Uint8Array, value: Buffer): number {
   let hash = 0;
   for (const byte of name) hash = (hash << 5) ^ (hash >>> 27) ^ byte;
   for (let at = 0; at < value.length; at += 4) hash = (hash << 16) ^ (hash >>> 16) ^ value.readUInt32LE(at);
@@ -130,7 +130,7 @@ export function readXattrs(room: Buffer, block: Buffer | undefined): Xattrs {
   const found: [string, Uint8Array][] = [];
   if (room.length >= 4 && room.readUInt32LE(0) === MAGIC) found.push(...readEntries(room.subarray(4), 0));
   if (block?.readUInt32LE(0) === MAGIC) found.push(...readEntries(block, BLOCK_HEADER));
-  return found.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return found.sort(([a], [b]) => Buffer.compare(nameToBytes(a), nameToBytes(b)));
 }
 
 function readEntries(from: Buffer, first: number): [string, Uint8Array][] {
@@ -141,7 +141,7 @@ function readEntries(from: Buffer, first: number): [string, Uint8Array][] {
     const start = from.readUInt16LE(at + 2);
     const value = Uint8Array.from(from.subarray(start, start + from.readUInt32LE(at + 8)));
     const prefix = prefixes.find((candidate) => candidate[1] === index)?.[0] ?? `unknown-${index}.`;
-    const name = prefix + from.toString('utf8', at + ENTRY, at + ENTRY + nameLength);
+    const name = prefix + nameFromBytes(from.subarray(at + ENTRY, at + ENTRY + nameLength));
     found.push([name, prefix.startsWith(POSIX_ACL) ? aclFromDisk(value) : value]);
     at += ENTRY + padded(nameLength);
   }

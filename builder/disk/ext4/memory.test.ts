@@ -1,0 +1,63 @@
+// What a tree holds is not kept in memory, whatever it is: seen in processes of their own.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openExt4 } from './read.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'edgekiln-memory-'));
+const program = join(folder, 'memory.mjs');
+const image = join(folder, 'image');
+const content = join(folder, 'content');
+const count = 30_000;
+
+const source = `
+import { planExt4 } from './plan.ts';
+import { writeToFile } from '../output.ts';
+import { Tree } from '../../tree/tree.ts';
+const [what, content, image] = process.argv.slice(2);
+const owner = { mode: 0o644, uid: 0, gid: 0, mtime: 1e9 };
+const make = {
+  attributes: (i) => ({ size: 0, segments: [], xattrs: [['user.own', Buffer.alloc(3900, i + ' ')]] }),
+  holes: (i) => ({
+    size: 20 * 8192,
+    segments: Array.from({ length: 20 }, (_, j) => {
+      return { offset: j * 8192, bytes: { at: 'file', file: content, offset: i + j, length: 10 } };
+    }),
+  }),
+};
+const tree = new Tree();
+tree.merge((function* () {
+  for (let i = 0; i < ${count}; i++) yield { ...owner, path: 'd' + (i % 100) + '/' + i, kind: 'file', ...make[what](i) };
+})());
+const identity = { uuid: Buffer.alloc(16, 7), hashSeed: Buffer.alloc(16, 9), label: 'large', time: 1e9 };
+const plan = planExt4(tree, { ...identity, size: { reserve: 0 } });
+if (what === 'attributes') await writeToFile(plan, image);
+console.log(process.resourceUsage().maxRSS / 1024);
+`;
+
+beforeAll(async () => {
+  const stdin = { contents: source, resolveDir: import.meta.dirname, loader: 'ts' as const };
+  await build({ stdin, outfile: program, bundle: true, platform: 'node', format: 'esm', target: 'node20' });
+  writeFileSync(content, Buffer.alloc(count + 100));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe(`for ${count} files at most 160 MB are taken`, () => {
+  it.each(['attributes', 'holes'])('each with %s of its own', { timeout: 120_000 }, (what) => {
+    const said = execFileSync(process.execPath, [program, what, content, image], { encoding: 'utf8' });
+    expect(Number(said)).toBeLessThan(160);
+    if (what !== 'attributes') return;
+    const reader = openExt4(image);
+    for (const i of [0, 99, 15_000, count - 1]) {
+      const [name, value] = reader.stat(`d${i % 100}/${i}`)?.xattrs?.[0] ?? [];
+      expect([name, Buffer.from(value ?? []).equals(Buffer.alloc(3900, `${i} `))]).toEqual([
+        'user.own',
+        true,
+      ]);
+    }
+    reader.close();
+  });
+});
