@@ -56,10 +56,12 @@ export async function openWires(directory: string): Promise<Wires> {
       const add = (type: string, part: (typeof parts)[number], rest: object) =>
         qmp.command('netdev_add', { type, id: `${part}${hub}`, ...rest });
       try {
-        await add('stream', 'lan', { server: false, addr: { type: 'unix', path } });
-        await add('hubport', 'lan-port', { hubid: hub, netdev: `lan${hub}` });
+        // The port of the LAN last: where frames came before the hub had somewhere to put them, QEMU 7.2 was seen to
+        // stop reading from the switch, for good; the host sent, and heard nothing.
         await add('tap', 'tap', { ifname, script: 'no', downscript: 'no', vnet_hdr: false });
         await add('hubport', 'tap-port', { hubid: hub, netdev: `tap${hub}` });
+        await add('stream', 'lan', { server: false, addr: { type: 'unix', path } });
+        await add('hubport', 'lan-port', { hubid: hub, netdev: `lan${hub}` });
         await run('ip', ['link', 'set', ifname, 'address', mac, 'netns', String(pid), 'name', 'eth0']);
       } catch (error) {
         await unplug(name);

@@ -78,12 +78,14 @@ onSites(
     await site.powerOn('n1', 'n2');
     const founder = await firstServer(site, ['n1', 'n2']);
     const before = await untilCluster(site, [founder], { ready: ['n1', 'n2'], servers: [founder] }, 180);
+    const status = () => site.run(founder, 'edgekiln-node status');
+    await until('the decision', 60, status, (text) => /, decided\n/.test(text));
     await site.host(founder).powerCut();
     await site.powerOn('n3');
     // Longer than a board waits before it founds where nobody answers.
     await sleep(90_000);
     for (const name of all.filter((one) => one !== founder)) {
-      await expect(viewOf(site, name)).rejects.toThrow();
+      await expect(viewOf(site, name), name).rejects.toThrow();
     }
     await site.host(founder).powerOn();
     const after = await untilCluster(site, all, { ready: all, servers: all }, 300);

@@ -73,7 +73,12 @@ it('keep their data over a power cut, but no process; flashed again they begin a
     'n2',
     'echo kept >/var/lib/edgekiln/mark; echo gone >/etc/mark; setsid sleep 1000 >/dev/null 2>&1 &',
   );
-  expect(strays()).toBe(1);
+  await until(
+    'the stray',
+    5,
+    async () => strays(),
+    (count) => count === 1,
+  );
   await host.powerCut();
   expect([host.pid(), strays()]).toEqual([undefined, 0]);
   expect(groupsOf('nslab').filter((group) => group.endsWith('@n2'))).toEqual([]);

@@ -84,7 +84,7 @@ export async function openSite(
     },
     async stop() {
       if (options.lab === undefined) await lab.stop();
-      rmSync(folder, { recursive: true, force: true });
+      if (process.env['EDGEKILN_KEEP'] === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
 }
