@@ -61,6 +61,16 @@ describe('the bytes in docs/formation.md', () => {
 
 describe('the core', () => {
   const files = readdirSync(new URL('.', import.meta.url)).filter((name) => /^[a-z0-9-]+\.ts$/.test(name));
+  it('33 takes no address into any decision: a rogue DHCP server changes nothing', () => {
+    for (const name of files.filter((one) => !one.endsWith('.test.ts'))) {
+      const source = readFileSync(new URL(name, import.meta.url), 'utf8').replaceAll(
+        /^\s*(\/\/|\/?\*).*$/gm,
+        '',
+      );
+      expect(source, name).not.toMatch(/address|dhcp|\bip\b|remote|hostname/i);
+    }
+    expect(Object.keys(fields).filter((name) => /address|ip$/i.test(name))).toEqual([]);
+  });
   it.each(files)('%s uses no clock, timer, randomness, file or socket', (name) => {
     const source = readFileSync(new URL(name, import.meta.url), 'utf8');
     expect(source).not.toMatch(

@@ -46,9 +46,7 @@ async function main(): Promise<number> {
   }
   const batch = await chosen();
   for (const violation of batch.violations.slice(0, 20)) {
-    process.stdout.write(
-      `seed ${violation.seed}: '${violation.promise}' broken after ${violation.at} s: ${violation.what}\n`,
-    );
+    process.stdout.write(`${inWords(violation)}\n`);
   }
   if (values.marks) {
     for (const [mark, times] of Object.entries(batch.marks).sort())
@@ -58,17 +56,23 @@ async function main(): Promise<number> {
   return batch.violations.length === 0 ? 0 : 1;
 }
 
+function inWords({ seed, promise, at, what }: Batch['violations'][number]): string {
+  return `seed ${seed}: '${promise}' broken after ${at} s: ${what}`;
+}
+
 async function chosen(): Promise<Batch> {
   if (values.schedule !== undefined) return alone(readSchedule(values.schedule));
   if (values.seed !== undefined) return alone(draw(count('--seed', values.seed)));
   if (values.sites !== undefined) return alone(largeSite(count('--sites', values.sites)));
   const workers = values.workers === undefined ? availableParallelism() : count('--workers', values.workers);
   const seeds = values.seeds === undefined ? 10_000 : count('--seeds', values.seeds);
-  let saidAt = performance.now();
-  const progress = (done: number, violations: number): void => {
-    if (performance.now() - saidAt < 30_000 && done < seeds) return;
+  let [done, saidAt] = [0, performance.now()];
+  const progress = (batch: Batch): void => {
+    done += batch.seeds;
+    for (const violation of batch.violations) process.stderr.write(`${inWords(violation)}\n`);
+    if (performance.now() - saidAt < 30_000) return;
     saidAt = performance.now();
-    process.stderr.write(`${done} of ${seeds} seeds, ${violations} violations\n`);
+    process.stderr.write(`${done} of ${seeds} seeds\n`);
   };
   return joinBatches(await runPool(count('--from', values.from), seeds, workers, progress));
 }

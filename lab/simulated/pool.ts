@@ -66,22 +66,19 @@ export async function runOnWorkers(
   return batches;
 }
 
-/** Bundles, runs and cleans up; `said` hears how many seeds are done after each batch. */
+/** Bundles, runs and cleans up; `said` hears of each batch as it ends. */
 export async function runPool(
   from: number,
   count: number,
   workers: number,
-  said: (done: number, violations: number) => void = () => {},
+  said: (batch: Batch) => void = () => {},
 ): Promise<readonly Batch[]> {
   const folder = mkdtempSync(join(tmpdir(), 'simulated-'));
   try {
     const script = join(folder, 'worker.mjs');
     await bundleWorker(script);
-    let [done, violations] = [0, 0];
     const watch = (batch: Batch): boolean => {
-      done += batch.seeds;
-      violations += batch.violations.length;
-      said(done, violations);
+      said(batch);
       return false;
     };
     return await runOnWorkers(script, from, count, workers, watch);

@@ -201,6 +201,23 @@ describe('crash and disk', () => {
     expect(alarms(result)).toContain('clone');
     expect(clusters(result)).toBe(1);
   });
+  it('20 two boards with one stamp hold, until one is unplugged and a person says so', () => {
+    const { world } = site(3, [{ at: 0, event: 'clone', device: 1 }], { heal: false, lasts: 120 });
+    const [first, second] = world.boards.filter((board) => board.device === 1);
+    expect([first?.state?.phase, second?.state?.phase]).toEqual(['holding', 'holding']);
+    second?.powerOff();
+    first?.feed({ kind: 'resolve' });
+    expect(first?.state?.phase).toBe('joining');
+    world.run(240_000);
+    expect(first?.state?.phase).toBe('member');
+    expect(world.marks.get('phase: released')).toBe(1);
+  });
+  it('19 what a majority forgot is let go by a person’s word', () => {
+    const flashes = [2, 3, 4].map((device) => ({ at: 3, event: 'flash' as const, device }));
+    const resolved = [1, 2, 3, 4].map((device) => ({ at: 600, event: 'resolve' as const, device }));
+    const result = site(4, [...flashes, ...resolved], { policy: 'majority', lasts: 900 });
+    expect(clusters(result)).toBe(1);
+  });
   it('20 two boards with one stamp from the start hold', () => {
     const result = site(3, [{ at: 0, event: 'clone', device: 3 }]);
     expect(alarms(result)).toContain('clone');
