@@ -188,3 +188,22 @@ describe('the process', () => {
     expect(await end).toMatchObject({ code: 130, out: '' });
   });
 });
+
+describe('--progress=json', () => {
+  it.each(['--progress=json', '--progress json'])(
+    'ends a failed build with a line of JSON: %s',
+    async (how) => {
+      const { code, out, err } = await run('build', 'nowhere.yaml', ...how.split(' '));
+      const lines = err
+        .trim()
+        .split('\n')
+        .map((line): unknown => JSON.parse(line));
+      expect([code, out]).toEqual([2, '']);
+      expect(lines.at(-1)).toMatchObject({
+        version: 1,
+        event: 'failed',
+        error: { kind: 'input', exit: 2, problems: [{ what: 'no such file', where: 'nowhere.yaml' }] },
+      });
+    },
+  );
+});

@@ -89,7 +89,9 @@ export async function runCommandLine(
     if (caught instanceof CommanderError && caught.code === 'commander.help') return exitCode.input;
     const error = translate(caught, world.signal);
     if (json) world.out(`${JSON.stringify(errorAsJson(error), undefined, 2)}\n`);
-    else world.err(`${renderError(error)}\n`);
+    // Whoever reads stderr line by line as JSON reads the end of it so, too.
+    if (talksJson(args)) world.err(`${JSON.stringify({ event: 'failed', ...errorAsJson(error) })}\n`);
+    else if (!json) world.err(`${renderError(error)}\n`);
     return exitCodeOf(error);
   }
 }
@@ -127,6 +129,12 @@ async function makeProgram(
 function addJson(command: Command): void {
   command.option('--json', 'print the result as JSON');
   command.commands.forEach(addJson);
+}
+
+function talksJson(args: readonly string[]): boolean {
+  return args.some((arg, index) => {
+    return arg === '--progress=json' || (arg === 'json' && args[index - 1] === '--progress');
+  });
 }
 
 /** Errors of the command line itself are input failures; whatever fails after Ctrl-C is the interruption. */

@@ -1,8 +1,18 @@
 // A small image made by the builder's own writers, without a base: what the readers say of it.
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { siteKeyFile } from '../../formats/agentconfig.ts';
 import { encodeBootState, flashedState } from '../../formats/bootstate.ts';
@@ -215,4 +225,74 @@ describe('what is no image', () => {
     expect(refusal(() => new DiskImage('/nowhere'))).toMatchObject({ kind: 'input', what: 'no such file' });
     expect(refusal(() => new DiskImage(work))).toMatchObject({ kind: 'io', what: 'cannot be read' });
   });
+});
+
+describe('an image damaged at any places', () => {
+  /** Puts back what patches laid over. */
+  const restore = (
+    file: string,
+    whole: Buffer,
+    changes: readonly (readonly [number, Uint8Array])[],
+  ): void => {
+    const descriptor = openSync(file, 'r+');
+    for (const [at, { length }] of changes) writeSync(descriptor, whole, at, length, at);
+    closeSync(descriptor);
+    truncateSync(file, whole.length);
+  };
+  /** Where bytes carry a meaning: tables, stamp, directories, superblock, descriptors, inodes. */
+  const places = fc.oneof(
+    fc.nat(34 * 512),
+    fc.nat(stampSize).map((at) => stampOffset + at),
+    fc.nat(256 * 1024).map((at) => espAt + at),
+    fc.nat(512 * 1024).map((at) => slots.a.start + at),
+    fc.nat(2048).map((at) => slots.a.start + 1024 + (at % 1024)),
+    fc.nat(34 * 512 - 8).map((at) => 48 * MiB - 34 * 512 + at),
+  );
+  const patches = fc.array(fc.tuple(places, fc.uint8Array({ minLength: 1, maxLength: 8 })), {
+    minLength: 1,
+    maxLength: 30,
+  });
+
+  it('is told about or refused, and nothing crashes or runs without end', async () => {
+    const file = await makeImage('damaged.img', { files: hello });
+    const whole = readFileSync(file);
+    const threads = new Threads(1);
+    const refused = async (work: () => unknown): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+      }
+    };
+    try {
+      await fc.assert(
+        fc.asyncProperty(patches, async (changes) => {
+          const descriptor = openSync(file, 'r+');
+          for (const [at, change] of changes) writeSync(descriptor, change, 0, change.length, at);
+          closeSync(descriptor);
+          const began = performance.now();
+          await refused(() => factsOf(new DiskImage(file)));
+          await refused(() => {
+            const slot = new DiskImage(file).slot('a');
+            try {
+              let entries = 0;
+              for (const entry of slot.entries()) {
+                if (++entries > 100_000) throw new Error('a damaged directory has no end');
+                if (entry.kind === 'file' && entry.size < MiB) slot.read(entry.path);
+              }
+            } finally {
+              slot.close();
+            }
+          });
+          await refused(() => verifyFile(file, threads, new AbortController().signal));
+          // Nothing in an image makes a reader work for minutes.
+          expect(performance.now() - began).toBeLessThan(20_000);
+          restore(file, whole, changes);
+        }),
+        { numRuns: 300, interruptAfterTimeLimit: 10_000 },
+      );
+    } finally {
+      await threads.close();
+    }
+  }, 120_000);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -112,6 +112,10 @@ describe('files', () => {
       kind: 'input',
       problems: [{ what: 'a folder, not a profile', where: '/' }],
     });
+    await expect(loadProfile('/dev/zero')).rejects.toMatchObject({
+      kind: 'input',
+      problems: [{ what: 'a pipe or a device, not a profile', where: '/dev/zero' }],
+    });
   });
 
   it('takes paths in a profile from its folder, where the files must be, and freezes all of it', async () => {
@@ -132,6 +136,11 @@ describe('files', () => {
         problems: [{ what: `k3s.file: ${join(folder, 'bin/k3s')} is a folder, not a file` }],
       });
       rmSync(join(folder, 'bin/k3s'), { recursive: true });
+      symlinkSync('/dev/zero', join(folder, 'bin/k3s'));
+      await expect(loadProfile(file)).rejects.toMatchObject({
+        problems: [{ what: `k3s.file: ${join(folder, 'bin/k3s')} is a pipe or a device, not a file` }],
+      });
+      rmSync(join(folder, 'bin/k3s'));
       writeFileSync(join(folder, 'bin/k3s'), '');
       const { profile } = await loadProfile(file);
       expect(profile.k3s).toMatchObject({ kind: 'file', path: join(folder, 'bin/k3s') });

@@ -94,6 +94,8 @@ async function missingFiles(paths: readonly NamedPath[]): Promise<Finding[]> {
       const stats = await stat(path).catch(() => undefined);
       const name = printPath(at);
       if (stats === undefined) return [{ at, what: `${name}: there is no ${path}` }];
+      if (!stats.isFile() && !stats.isDirectory())
+        return [{ at, what: `${name}: ${path} is a pipe or a device, not a file` }];
       if (stats.isDirectory() && !folder) return [{ at, what: `${name}: ${path} is a folder, not a file` }];
       return [];
     }),
@@ -103,8 +105,17 @@ async function missingFiles(paths: readonly NamedPath[]): Promise<Finding[]> {
 
 async function readProfile(file: string): Promise<Uint8Array> {
   try {
+    const stats = await stat(file);
+    // A pipe would be waited for without end, and some devices read so.
+    if (!stats.isFile() && !stats.isDirectory())
+      throw new Failure('input', {
+        what: 'a pipe or a device, not a profile',
+        where: file,
+        fix: 'name a file',
+      });
     return await readFile(file);
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const code = valueAt(error, ['code']);
     if (code === 'ENOENT') {
       const fix = 'write one to start from: edgekiln init';
