@@ -16,7 +16,7 @@ import { RoleOfDevice } from './role.ts';
 import { Runner, Waiting } from './runner.ts';
 import { Serving } from './serving.ts';
 import { criticalOptions } from './settings.ts';
-import { makeStore, readStore, type Store, setAside } from './store.ts';
+import { makeStore, readStore, type Store, setAside, writeStore } from './store.ts';
 import { SupervisedUnits } from './supervised.ts';
 import { systemdUnits } from './systemd.ts';
 import type { Units } from './units.ts';
@@ -213,12 +213,15 @@ export class K3sCluster implements LocalCluster {
     return store.role === 'agent' ? atRest : this.#reconcile(store);
   }
 
-  async #reconcile({ identity }: Store): Promise<number> {
+  async #reconcile(store: Store): Promise<number> {
+    const { identity } = store;
     const { neighbourhood, ask, config, feed } = this.#facts;
     const { apps } = this.#paths;
     this.#reconciler ??= new Reconciler(this.#serving, neighbourhood, ask, identity.cluster, config, apps);
     const seen = await this.#reconciler.look(performance.now());
     this.#seen = seen;
+    if (seen.servers !== (store.voters ?? 1))
+      await writeStore(this.#paths, { ...store, voters: seen.servers });
     if (!this.#data && performance.now() - this.#dataAt > dataEvery) {
       this.#dataAt = performance.now();
       this.#data = (await foundInApi(await this.#serving.api())) !== undefined;

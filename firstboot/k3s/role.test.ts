@@ -162,7 +162,7 @@ test.each([
 );
 
 test('nobody answers a server: it touches nothing and calls for a person, until one answers or k3s works', async () => {
-  const server: Store = { ...agent, role: 'server' };
+  const server: Store = { ...agent, role: 'server', voters: 3 };
   vi.advanceTimersByTime(61_000);
   await role.whileNotReady(server);
   expect(done.map((one) => (one as unknown[])[0])).toEqual(['ask', 'ask']);
@@ -179,6 +179,15 @@ test('nobody answers a server: it touches nothing and calls for a person, until 
   expect(role.alarm).toBeDefined();
   role.isReady();
   expect(role.alarm).toBeUndefined();
+});
+
+test.each([
+  ['was the only one', { ready: true }],
+  ['was never up', { ready: false, voters: 3 }],
+])('a server that %s is slow, and that is no alarm', async (_, was) => {
+  vi.advanceTimersByTime(61_000);
+  await role.whileNotReady({ ...agent, role: 'server', ...was });
+  expect([done.length, role.alarm]).toEqual([2, undefined]);
 });
 
 test('nobody answers an agent: that is no alarm, its servers have their own', async () => {

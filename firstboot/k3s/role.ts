@@ -123,7 +123,7 @@ export class RoleOfDevice {
       return;
     }
     // Without a majority of its servers a cluster stands still. Forcing one of them to go on alone is a person's matter.
-    if (store.role !== 'agent')
+    if (store.role !== 'agent' && store.ready && (store.voters ?? 1) > 1)
       this.alarm =
         'k3s does not work here, and no other server of the cluster answers: power the others on; nothing is reset';
   }

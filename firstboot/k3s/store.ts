@@ -25,6 +25,8 @@ export interface Store {
   readonly servers: readonly string[];
   /** Options that are the same on all servers of the cluster; empty on an agent. */
   readonly critical: Options;
+  /** Voters of etcd when a server saw them last; absent where it never saw more than itself. */
+  readonly voters?: number;
 }
 
 const secret = { mode: 0o600, uid: 0, gid: 0 };
@@ -32,7 +34,7 @@ const secret = { mode: 0o600, uid: 0, gid: 0 };
 export async function readStore(paths: K3sPaths): Promise<Store | undefined> {
   const value = parseJson(await readFile(paths.cluster, 'utf8').catch(() => ''));
   if (!isRecord(value)) return undefined;
-  const { cluster, ca, founder, role, ready, servers, critical } = value;
+  const { cluster, ca, founder, role, ready, servers, critical, voters } = value;
   if (typeof cluster !== 'string' || typeof ca !== 'string' || typeof founder !== 'number') return undefined;
   if (role !== 'founder' && role !== 'server' && role !== 'agent') return undefined;
   return {
@@ -41,6 +43,7 @@ export async function readStore(paths: K3sPaths): Promise<Store | undefined> {
     ready: ready === true,
     servers: Array.isArray(servers) ? servers.filter((one) => typeof one === 'string') : [],
     critical: isRecord(critical) ? (critical as Options) : {},
+    ...(typeof voters === 'number' ? { voters } : {}),
   };
 }
 
