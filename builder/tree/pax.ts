@@ -1,6 +1,9 @@
 // The extended headers of tar: `LENGTH KEY=VALUE\n` records, and what is said in them.
+import { aclFromText } from './acl.ts';
 import { nameFromBytes, nameToBytes, type Xattrs } from './entry.ts';
 import type { SparseMap } from './sparse.ts';
+
+const SCHILY = 'SCHILY.xattr.';
 
 type Refuse = (why: string) => never;
 
@@ -78,7 +81,7 @@ export function parsePax(bytes: Buffer, refuse: Refuse): PaxRecords {
 
 /** Extended attributes in byte order of their names; undefined if there are none. */
 export function xattrsOf(pax: PaxRecords, refuse: Refuse): Xattrs | undefined {
-  const found = new Map<string, Buffer>();
+  const found = new Map<string, Uint8Array>();
   for (const [key, value] of pax.all()) {
     if (key.startsWith('LIBARCHIVE.xattr.')) {
       const name = decodeName(key.slice(17), refuse);
@@ -86,8 +89,18 @@ export function xattrsOf(pax: PaxRecords, refuse: Refuse): Xattrs | undefined {
     }
   }
   for (const [key, value] of pax.all()) {
-    // libarchive writes both forms; this one keeps the value as it is.
-    if (key.startsWith('SCHILY.xattr.')) found.set(key.slice(13), value);
+    // libarchive writes both forms; this one keeps the value as it is. GNU tar writes = and % of names like this.
+    if (key.startsWith(SCHILY))
+      found.set(key.slice(SCHILY.length).replaceAll('%3D', '=').replaceAll('%25', '%'), value);
+  }
+  for (const kind of ['access', 'default']) {
+    const text = pax.text(`SCHILY.acl.${kind}`);
+    const name = `system.posix_acl_${kind}`;
+    if (text === undefined || found.has(name)) continue;
+    const value = aclFromText(text);
+    if (typeof value === 'string') refuse(value);
+    // One of three entries says nothing that the mode does not.
+    else if (kind === 'default' || value.length > 4 + 3 * 8) found.set(name, value);
   }
   if (found.size === 0) return undefined;
   return [...found].sort(([a], [b]) => Buffer.compare(nameToBytes(a), nameToBytes(b)));

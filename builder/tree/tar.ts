@@ -4,7 +4,7 @@
 import { type Entry, nameFromBytes, type Segment } from './entry.ts';
 import { noRecords, type PaxRecords, parsePax, sparseMapOf, xattrsOf } from './pax.ts';
 import { oldSparseMap, type SparseMap, sparseHead } from './sparse.ts';
-import { BLOCK, type Header, padded, readHeader, TarReader, untilNul } from './tarheader.ts';
+import { BLOCK, type Header, mayBeHeader, padded, readHeader, TarReader, untilNul } from './tarheader.ts';
 
 /**
  * Yields the entries of a tar file in its order. Leading `./` and `/` are dropped from names and hard link targets.
@@ -28,9 +28,10 @@ function* members(reader: TarReader): Generator<Entry> {
     const header = readHeader(reader, at);
     if (header === undefined) return;
     const body = at + BLOCK;
-    if (header.type === 'x' || header.type === 'g') {
+    if (header.type === 'x' || header.type === 'g' || header.type === 'X') {
       const records = parsePax(reader.small(body, header.size, at), (why) => reader.refuse(at, why));
-      if (header.type === 'x') locals = records;
+      // X is what Solaris writes for x.
+      if (header.type !== 'g') locals = records;
       else globals = globals.replacedBy(records);
       at = body + padded(header.size);
     } else if (header.type === 'L' || header.type === 'K') {
@@ -38,6 +39,8 @@ function* members(reader: TarReader): Generator<Entry> {
       if (header.type === 'L') longName = name;
       else longTarget = name;
       at = body + padded(header.size);
+    } else if (header.type === 'V') {
+      at = body + padded(header.size); // the name of a volume
     } else {
       const long = longName !== undefined || longTarget !== undefined;
       const named = long
@@ -61,7 +64,7 @@ function toEntry(
 ): { entry: Entry; next: number } {
   const refuse = (why: string): never => reader.refuse(at, why);
   const raw = pax.text('GNU.sparse.name') ?? pax.text('path') ?? header.name;
-  const xattrs = pax.isEmpty ? undefined : xattrsOf(pax, refuse);
+  const xattrs = pax.isEmpty ? undefined : xattrsOf(pax, (why) => refuse(`${raw}: ${why}`));
   const path = normalise(raw, refuse);
   const { mode } = header;
   const uid = pax.integer('uid', refuse) ?? header.uid;
@@ -82,8 +85,15 @@ function toEntry(
   const common = { path, mode, uid, gid, mtime, ...(xattrs === undefined ? {} : { xattrs }) };
   const target = pax.text('linkpath') ?? header.target;
   switch (header.type) {
-    case '1': // Some writers give the size of the file linked to, none of the common ones its bytes.
-      return { entry: { ...common, kind: 'hardlink', target: normalise(target, refuse) }, next: body };
+    case '1': {
+      // Some writers give the size of the file linked to, few its bytes as well.
+      const stored = pax.integer('size', refuse) ?? header.size;
+      const bytes = stored > 0 && !mayBeHeader(reader, body) ? padded(stored) : 0;
+      return {
+        entry: { ...common, kind: 'hardlink', target: normalise(target, refuse) },
+        next: body + bytes,
+      };
+    }
     case '2':
       if (target === '') refuse(`the symbolic link ${raw} has no target`);
       return { entry: { ...common, kind: 'symlink', target }, next: body };
@@ -94,6 +104,8 @@ function toEntry(
     }
     case '5':
       return { entry: { ...common, kind: 'directory' }, next: body };
+    case 'D': // GNU tar's, with a list of the names in it.
+      return { entry: { ...common, kind: 'directory' }, next: body + padded(header.size) };
     case '6':
       return { entry: { ...common, kind: 'fifo' }, next: body };
     case '0':

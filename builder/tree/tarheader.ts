@@ -32,8 +32,7 @@ export function readHeader(reader: TarReader, at: number): Header | undefined {
   if (at >= reader.size) return undefined;
   const block = reader.block(at);
   if (block[0] === 0 && block.every((byte) => byte === 0)) return undefined;
-  if (number(block, 148, 8) !== reader.sum(at) - sumOf(block, 148, 156) + 8 * 0x20)
-    reader.refuse(at, 'the checksum of a header is wrong');
+  if (!isSumRight(reader, at, block)) reader.refuse(at, 'the checksum of a header is wrong');
   const ustar = block.readUInt32BE(257) === USTA && block[261] === 0x72;
   const prefix = ustar && block[263] === 0x30 ? text(block, 345, 500) : '';
   const name = text(block, 0, 100);
@@ -50,6 +49,23 @@ export function readHeader(reader: TarReader, at: number): Header | undefined {
     minor: ustar ? number(block, 337, 8) : 0,
     block,
   };
+}
+
+/** Whether a header may stand there, or the archive's end. */
+export function mayBeHeader(reader: TarReader, at: number): boolean {
+  if (at >= reader.size) return true;
+  const block = reader.block(at);
+  return isSumRight(reader, at, block) || block.every((byte) => byte === 0);
+}
+
+/** The sum of all bytes, its own field taken for blanks. */
+function isSumRight(reader: TarReader, at: number, block: Buffer): boolean {
+  const said = number(block, 148, 8);
+  const sum = reader.sum(at) - sumOf(block, 148, 156) + 8 * 0x20;
+  // Old writers took bytes for signed.
+  return (
+    said === sum || said === sum - 256 * block.filter((byte, i) => byte > 127 && (i < 148 || i > 155)).length
+  );
 }
 
 function sumOf(block: Buffer, start: number, end: number): number {
