@@ -89,8 +89,9 @@ export class Runner {
   /** Looks whether k3s works; true where it has begun to since the last look. */
   async look(store: Store): Promise<boolean> {
     const { units } = this.#facts;
-    if ((await units.running()) === undefined) await this.launch(store);
     const works = await this.#works(store).catch(() => false);
+    // Asking systemd takes a program: only where there is a doubt.
+    if (!works && (await units.running()) === undefined) await this.launch(store);
     if (works === this.ready) return false;
     this.ready = works;
     if (works) await this.#keepReady(store);
