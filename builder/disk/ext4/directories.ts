@@ -219,11 +219,11 @@ function entrySize(nameLength: number): number {
   return (HEADER + nameLength + 3) & ~3;
 }
 
-/** The names in a block of a directory, without `.` and `..`. Blocks of an index look empty. */
+/** The names in a block of a directory, without `.` and `..`. Blocks of an index look empty. A RangeError says that it is damaged. */
 export function* readEntries(block: Buffer): Generator<Name> {
   for (let at = 0; at + HEADER <= block.length; ) {
     const size = block.readUInt16LE(at + 4);
-    if (size < HEADER || at + size > block.length) throw new Error('a directory block cannot be read');
+    if (size < HEADER || at + size > block.length) throw new RangeError('a directory block cannot be read');
     const inode = block.readUInt32LE(at);
     const length = block.readUInt8(at + 6);
     const name = block.subarray(at + HEADER, at + HEADER + length);

@@ -142,22 +142,35 @@ function writeExtent(into: Buffer, at: number, logical: number, count: number, s
   into.writeUInt32LE(start, at + 8);
 }
 
-/** Reads a tree; `readBlock` gives the bytes of a block. */
-export function readTree(node: Buffer, readBlock: (block: number) => Buffer): Extent[] {
-  if (node.readUInt16LE(0) !== MAGIC) throw new Error('no extent tree where one should be');
+/** The kernel makes no deeper trees. */
+const DEEPEST = 5;
+
+/** Reads a tree; `readBlock` gives the bytes of a block. A RangeError says that it is damaged. */
+export function readTree(
+  node: Buffer,
+  readBlock: (block: number) => Buffer,
+  deepest = DEEPEST,
+  reached = { logical: 0 },
+): Extent[] {
   const count = node.readUInt16LE(2);
   const depth = node.readUInt16LE(6);
+  if (node.readUInt16LE(0) !== MAGIC || depth > deepest || (count + 1) * STEP > node.length)
+    throw new RangeError('no extent tree where one should be');
   const extents: Extent[] = [];
   for (let at = STEP; at <= count * STEP; at += STEP) {
     if (depth === 0) {
       const length = node.readUInt16LE(at + 4);
+      const logical = node.readUInt32LE(at);
+      // In order, so that no node counts twice.
+      if (length === 0 || logical < reached.logical) throw new RangeError('an extent tree is not in order');
+      reached.logical = logical + (length > LONGEST ? length - LONGEST : length);
       // Longer than the longest: allocated, reads as zeros.
       if (length > LONGEST) continue;
       const start = node.readUInt16LE(at + 6) * 0x1_0000_0000 + node.readUInt32LE(at + 8);
-      extents.push({ logical: node.readUInt32LE(at), count: length, start });
+      extents.push({ logical, count: length, start });
     } else {
       const child = node.readUInt16LE(at + 8) * 0x1_0000_0000 + node.readUInt32LE(at + 4);
-      extents.push(...readTree(readBlock(child), readBlock));
+      extents.push(...readTree(readBlock(child), readBlock, depth - 1, reached));
     }
   }
   return extents;

@@ -55,13 +55,21 @@ export class Ext4Reader implements EntrySource {
 
   /** All entries in the order of `Tree`; the bytes of files are ranges of the filesystem's file. */
   *entries(): Generator<Entry> {
-    yield* this.#below(this.#inode(ROOT_INODE));
+    try {
+      yield* this.#below(this.#inode(ROOT_INODE));
+    } catch (error) {
+      throw this.#damage(error);
+    }
   }
 
   /** The entry at a path, undefined if there is none. Links on the way are followed, one at the end is not. */
   stat(path: string): Entry | undefined {
-    const inode = this.#find(path, { links: 0 });
-    return inode === undefined ? undefined : this.#entry(inode, path);
+    try {
+      const inode = this.#find(path, { links: 0 });
+      return inode === undefined ? undefined : this.#entry(inode, path);
+    } catch (error) {
+      throw this.#damage(error);
+    }
   }
 
   /** Up to `length` bytes of a file from `start` on; holes are zeros. */
@@ -84,6 +92,7 @@ export class Ext4Reader implements EntrySource {
   *#below(top: Loaded): Generator<Entry> {
     yield this.#entry(top, '');
     const firstNames = new Map<number, string>();
+    const directories = new Set([ROOT_INODE]);
     // Its own stack: a tree may be deeper than calls can be.
     const stack = [{ prefix: '', names: this.#names(top).values() }];
     for (let way = stack.at(-1); way !== undefined; way = stack.at(-1)) {
@@ -102,6 +111,8 @@ export class Ext4Reader implements EntrySource {
         continue;
       }
       yield this.#entry(inode, path);
+      if (inode.kind === 'directory' && directories.size === directories.add(number).size)
+        throw new RangeError(`the directory /${path} is somewhere else as well`);
       if (inode.kind === 'directory') stack.push({ prefix: `${path}/`, names: this.#names(inode).values() });
       else if (inode.links > 1) firstNames.set(number, path);
     }
@@ -199,7 +210,10 @@ export class Ext4Reader implements EntrySource {
       if (inode.size === 0) return [];
       throw new Failure('unsupported', { what: `inode ${inode.number} has no extents`, where: this.#file });
     }
-    return readTree(field(inode), (block) => this.#block(block));
+    const extents = readTree(field(inode), (block) => this.#block(block));
+    const outside = extents.some(({ start, count }) => start + count > this.superblock.blocks);
+    if (outside) throw new RangeError(`inode ${inode.number} has blocks outside of the filesystem`);
+    return extents;
   }
 
   #inode(number: number): Loaded {
@@ -218,6 +232,16 @@ export class Ext4Reader implements EntrySource {
     if (inode === undefined)
       throw new Failure('io', { what: `inode ${number} is not in use`, where: this.#file });
     return { ...inode, number, bytes };
+  }
+
+  /** Numbers that lead nowhere are damage, not a bug. */
+  #damage(error: unknown): unknown {
+    if (!(error instanceof RangeError)) return error;
+    return new Failure(
+      'io',
+      { what: 'a filesystem is damaged', where: this.#file, why: error.message, fix: 'make the image anew' },
+      error,
+    );
   }
 
   #block(number: number): Buffer {

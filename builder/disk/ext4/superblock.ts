@@ -119,6 +119,10 @@ export function decodeSuperblock(bytes: Buffer, where: string): Superblock {
   const known = incompat.filetype | incompat.extents | incompat.bits64 | incompat.flexBg | incompat.csumSeed;
   if ((features & incompat.recover) !== 0) refuse('its journal has not been replayed: run e2fsck on it');
   if ((features & ~known) !== 0) refuse(`it has features 0x${(features & ~known).toString(16)}`);
+  const inodeSize = bytes.readUInt16LE(88);
+  const descriptorSize = (features & incompat.bits64) !== 0 ? bytes.readUInt16LE(254) : DESCRIPTOR_SIZE;
+  const sizes = u32(24) <= 6 && inodeSize >= 128 && inodeSize <= 1024 << u32(24) && descriptorSize >= 32;
+  if (!sizes || u32(40) === 0) refuse('its superblock is damaged');
   const label = bytes.subarray(120, 136);
   const end = label.indexOf(0);
   const is64 = (features & incompat.bits64) !== 0;
@@ -128,11 +132,11 @@ export function decodeSuperblock(bytes: Buffer, where: string): Superblock {
     inodes: u32(0),
     freeBlocks: u32(12),
     freeInodes: u32(16),
-    inodeSize: bytes.readUInt16LE(88),
+    inodeSize,
     inodesPerGroup: u32(40),
     blocksPerGroup: u32(32),
     firstDataBlock: u32(20),
-    descriptorSize: is64 ? bytes.readUInt16LE(254) : DESCRIPTOR_SIZE,
+    descriptorSize,
     uuid: Uint8Array.from(bytes.subarray(104, 120)),
     label: label.toString('utf8', 0, end < 0 ? 16 : end),
     time: u32(48),

@@ -5,8 +5,6 @@ import { type FatName, readDirectory } from './directory.ts';
 import { clusterSize, decodeBootSector, type FatLayout, sectorSize } from './layout.ts';
 import { folded } from './names.ts';
 
-const mostDepth = 128;
-
 /** Opens a filesystem that starts at byte `offset` of a file. Refuses with Failure('unsupported' or 'io', …). */
 export function openFat(file: string, offset = 0): FatReader {
   return new FatReader(new Image(file, offset));
@@ -51,7 +49,7 @@ export class FatReader implements EntrySource {
   /** All entries: parents before children, siblings in the order of the directory. */
   *entries(): Generator<Entry> {
     yield { ...unkept, path: '', kind: 'directory', mtime: 0 };
-    yield* this.#below('', this.#rootCluster, 0);
+    yield* this.#below('', this.#rootCluster, new Set());
   }
 
   /** The entry at a path, without regard to capitals; undefined if there is none. */
@@ -75,12 +73,13 @@ export class FatReader implements EntrySource {
     return this.#image.content(entry, start, length);
   }
 
-  *#below(folder: string, cluster: number, depth: number): Generator<Entry> {
-    if (depth > mostDepth) throw this.#image.refusal(`/${folder} cannot be read`, 'it is in itself');
+  *#below(folder: string, cluster: number, met: Set<number>): Generator<Entry> {
+    if (met.size === met.add(cluster).size)
+      throw this.#image.refusal(`/${folder} cannot be read`, 'it is somewhere else as well');
     for (const found of this.#names(cluster)) {
       const path = folder === '' ? found.name : `${folder}/${found.name}`;
       yield this.#entry(path, found);
-      if (found.kind === 'directory') yield* this.#below(path, found.cluster, depth + 1);
+      if (found.kind === 'directory') yield* this.#below(path, found.cluster, met);
     }
   }
 
