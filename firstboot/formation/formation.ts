@@ -5,21 +5,21 @@ import type { Stamp } from '../../formats/stamp.ts';
 import { inOneLine } from '../inoneline.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
 import { ed25519 } from '../protocol/ed25519.ts';
-import type { Alarm, Effect, Event, Rule } from '../protocol/events.ts';
+import type { Effect, Event } from '../protocol/events.ts';
 import { dossierOf } from '../protocol/generations.ts';
 import type { Message } from '../protocol/messages.ts';
-import { transitions } from '../protocol/phases.ts';
 import type { Signatures } from '../protocol/signatures.ts';
 import type { Site } from '../protocol/site.ts';
 import { type State, wakeAt } from '../protocol/state.ts';
 import { start, step } from '../protocol/step.ts';
 import type { BootId, Dossier, Incarnation } from '../protocol/terms.ts';
 import type { Channel, ClusterEvent, LocalCluster, Neighbourhood } from './cluster.ts';
+import { Journal } from './journal.ts';
 import { privateKeyOf, rawKey } from './keys.ts';
 import { Knocking } from './knocking.ts';
 import { RecordDisk } from './recorddisk.ts';
 import { type GoodRoster, Rosters } from './rosters.ts';
-import { type FormationView, type RaisedAlarm, viewOf } from './view.ts';
+import { type FormationView, viewOf } from './view.ts';
 import { type Door, Voice } from './voice.ts';
 import { Work } from './work.ts';
 
@@ -36,13 +36,6 @@ export interface FormationFacts {
 type WithoutTime<E> = E extends Event ? Omit<E, 'now' | 'random'> : never;
 type Happening = WithoutTime<Event>;
 
-/** Rules that are used all the time and say nothing to a reader of the journal. */
-const quiet: ReadonlySet<Rule> = new Set([
-  'discovery: copy dropped',
-  'discovery: proven',
-  'founding: waits its turn',
-]);
-
 export class Formation implements Neighbourhood {
   readonly place: Place;
   readonly deviceKey: KeyObject;
@@ -52,7 +45,7 @@ export class Formation implements Neighbourhood {
   readonly #voice: Voice;
   readonly #knocking = new Knocking();
   readonly #signatures: Signatures;
-  readonly #alarms = new Map<Alarm, RaisedAlarm>();
+  readonly #journal = new Journal();
   #cluster: LocalCluster | undefined;
   #channel: Channel | undefined;
   #state: State | undefined;
@@ -141,7 +134,7 @@ export class Formation implements Neighbourhood {
 
   /** A person looked and says: go on from here. */
   resolve(): void {
-    this.#alarms.clear();
+    this.#journal.alarms.clear();
     this.feed({ kind: 'resolve' });
   }
 
@@ -153,7 +146,9 @@ export class Formation implements Neighbourhood {
   }
 
   view(): FormationView | undefined {
-    return this.#state === undefined ? undefined : viewOf(this.#state, this.#alarms, performance.now());
+    return this.#state === undefined
+      ? undefined
+      : viewOf(this.#state, this.#journal.alarms, performance.now());
   }
 
   site(): Site {
@@ -225,16 +220,9 @@ export class Formation implements Neighbourhood {
         this.#send(effect.message);
         return;
       case 'note':
-        if (!quiet.has(effect.rule)) console.log(`formation: ${effect.rule}`);
-        return;
-      case 'entered': {
-        const { to, why } = transitions[effect.transition];
-        console.log(`formation: ${to}: ${why}`);
-        return;
-      }
+      case 'entered':
       case 'alarm':
-        console.error(`formation: ALARM ${effect.alarm}: ${effect.about}`);
-        this.#alarms.set(effect.alarm, { about: effect.about, at: performance.now() });
+        this.#journal.write(effect, performance.now());
         return;
       case 'fetchRoster':
         void this.#fetch('roster', async () => {

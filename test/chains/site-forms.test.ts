@@ -35,6 +35,8 @@ const hosts = {
   async run(name: string, line: string): Promise<string> {
     const { kubernetes } = lab.forwards(name);
     if (kubernetes === undefined) throw new Error(`no way leads to ${name}`);
+    // Each answer costs a machine that is emulated some of what it has to form with.
+    await sleep(2000);
     return (await execaCommand(`${line} ${keysFolder()} ${kubernetes}`, { timeout: 30_000 })).stdout;
   },
 };
