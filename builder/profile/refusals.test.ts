@@ -73,6 +73,16 @@ describe('a profile with', () => {
       './shop.yaml:6:16: files[0].path: "/etc/../../x" is not accepted',
     ],
     [
+      'a file kept as a copy where nothing copies',
+      profile('persist: [{kind: copy, path: /srv/till, mode: "0600"}]'),
+      './shop.yaml:6:30: persist[0].path: /srv/till cannot be kept as a copy',
+    ],
+    [
+      'a locale that is none',
+      profile('system: {locale: german}'),
+      './shop.yaml:6:18: system.locale: "german" is not accepted',
+    ],
+    [
       'a unit that cannot be enabled',
       profile('units: [{name: a.service, content: "[Service]"}]'),
       './shop.yaml:6:16: units[0]: the unit a.service cannot be enabled',

@@ -126,7 +126,7 @@ const needed = [
 ];
 
 /** A base from elsewhere may lack what a device cannot do without, and hold what no image should. */
-function refuseUnfit(base: Tree): void {
+export function refuseUnfit(base: Tree): void {
   for (const { path, kind } of base.entries()) {
     if ((kind !== 'char' && kind !== 'block') || path.startsWith('dev/')) continue;
     throw new Failure('input', {

@@ -72,22 +72,26 @@ export async function digestOfOverlay(folder: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Everything in a folder, parents first, in byte order of names. */
+/** Everything in a folder, parents first, in byte order of names. What a link leads to is not gone into. */
 async function listOverlay(folder: string): Promise<OverlayFile[]> {
   const found: OverlayFile[] = [];
-  const names = (await readdir(folder, { recursive: true })).sort((a, b) => (a < b ? -1 : 1));
-  for (const path of names) {
-    const state = await lstat(join(folder, path));
-    if (!state.isDirectory() && !state.isSymbolicLink() && !state.isFile()) {
-      throw new Failure('input', {
-        what: 'an overlay holds a device node, a pipe or a socket',
-        where: join(folder, path),
-        why: 'only files, folders and links are laid over a base',
-        fix: 'remove it',
-      });
+  const below = async (prefix: string): Promise<void> => {
+    for (const name of await readdir(join(folder, prefix))) {
+      const path = `${prefix}${name}`;
+      const state = await lstat(join(folder, path));
+      if (!state.isDirectory() && !state.isSymbolicLink() && !state.isFile()) {
+        throw new Failure('input', {
+          what: 'an overlay holds a device node, a pipe or a socket',
+          where: join(folder, path),
+          why: 'only files, folders and links are laid over a base',
+          fix: 'remove it',
+        });
+      }
+      const kind = state.isDirectory() ? 'directory' : state.isSymbolicLink() ? 'symlink' : 'file';
+      found.push({ path, kind, executable: kind === 'file' && (state.mode & 0o100) !== 0 });
+      if (kind === 'directory') await below(`${path}/`);
     }
-    const kind = state.isDirectory() ? 'directory' : state.isSymbolicLink() ? 'symlink' : 'file';
-    found.push({ path, kind, executable: kind === 'file' && (state.mode & 0o100) !== 0 });
-  }
-  return found;
+  };
+  await below('');
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
