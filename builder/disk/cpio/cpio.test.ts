@@ -73,6 +73,38 @@ describe('a cpio archive', () => {
     expect(readFileSync(join(folder, '1')).equals(readFileSync(join(folder, '2')))).toBe(true);
   });
 
+  it.skipIf(process.getuid?.() !== 0)('keeps several names of what is no file', async () => {
+    const archive = join(folder, 'links.cpio');
+    const name = (path: string, target: string): Entry => ({
+      ...common,
+      kind: 'hardlink',
+      path,
+      mode: 0,
+      target,
+    });
+    const linked: Entry[] = [
+      { ...common, kind: 'symlink', path: 'link', mode: 0o777, target: 'to' },
+      name('link 2', 'link'),
+      { ...common, kind: 'char', path: 'null', mode: 0o640, major: 1, minor: 3 },
+      name('null 2', 'null'),
+    ];
+    await writeToFile(planCpio({ entries: () => linked }), archive);
+    const out = join(folder, 'links');
+    mkdirSync(out);
+    execFileSync('cpio', ['-id', '--quiet'], { cwd: out, input: readFileSync(archive) });
+    expect(readlinkSync(join(out, 'link 2'))).toBe('to');
+    const [first, second] = ['null', 'null 2'].map((path) => lstatSync(join(out, path)));
+    expect([first?.rdev, first?.mode, first?.nlink]).toEqual([0x103, 0o020640, 2]);
+    expect(second?.ino).toBe(first?.ino);
+    expect(() => planCpio({ entries: () => [name('b', 'a')] })).toThrow(
+      expect.objectContaining({
+        problems: [
+          { what: '/b cannot be put into an initrd', why: 'what it is a link to does not come before it' },
+        ],
+      }),
+    );
+  });
+
   it('is read back as it was meant', async () => {
     const archive = join(folder, 'r.cpio');
     await writeToFile(planCpio({ entries: () => entries }), archive);

@@ -15,19 +15,21 @@ export const trailer = 'TRAILER!!!';
 const mostBytes = 2 ** 32;
 const longestPath = 4095;
 
+/** A hard link is another name of its kind. */
+type Kind = Exclude<Entry['kind'], 'hardlink'>;
+
 const typeBits = {
   file: 0o100000,
   directory: 0o040000,
   symlink: 0o120000,
-  hardlink: 0o100000,
   char: 0o020000,
   block: 0o060000,
   fifo: 0o010000,
   socket: 0o140000,
-} as const satisfies Record<Entry['kind'], number>;
+} as const satisfies Record<Kind, number>;
 
-/** Kinds by type bits. A hard link is a file to the archive. */
-export const kinds: ReadonlyMap<number, Exclude<Entry['kind'], 'hardlink'>> = new Map([
+/** Kinds by type bits. */
+export const kinds: ReadonlyMap<number, Kind> = new Map([
   [typeBits.file, 'file'],
   [typeBits.directory, 'directory'],
   [typeBits.symlink, 'symlink'],
@@ -39,12 +41,13 @@ export const kinds: ReadonlyMap<number, Exclude<Entry['kind'], 'hardlink'>> = ne
 
 type FileEntry = Entry & { kind: 'file' };
 
-/** The names of one file. The last of them carries its bytes, as cpio writes and reads links. */
-interface Inode {
-  readonly number: number;
-  readonly file: FileEntry;
+/** What has several names. Of a file the last of them carries its bytes, as cpio writes and reads links. */
+interface Linked {
   names: number;
   last: string;
+  /** Set when its first name goes by. */
+  number: number;
+  first: Entry | undefined;
 }
 
 /** Header and name, padded, and the bytes that follow. */
@@ -55,16 +58,16 @@ interface Member {
 
 /** Plans an archive of a tree; its root directory is left out. Refuses, by name, what newc cannot hold. */
 export function planCpio(tree: EntrySource): Volume {
-  const inodes = findInodes(tree);
+  const linked = findLinked(tree);
   let size = 0;
-  for (const { head, data } of members(tree, inodes)) size += head.length + padded(dataLength(data));
+  for (const { head, data } of members(tree, linked)) size += head.length + padded(dataLength(data));
   return {
     size,
     mapped: [{ start: 0, end: size }],
     async write(output) {
       const batch = new Batch(output);
       try {
-        for (const { head, data } of members(tree, inodes)) {
+        for (const { head, data } of members(tree, linked)) {
           batch.append({ at: 'memory', bytes: head }, 0, head.length);
           if (data instanceof Uint8Array) batch.append({ at: 'memory', bytes: data }, 0, data.length);
           else if (data !== undefined) await appendContent(batch, data);
@@ -78,30 +81,28 @@ export function planCpio(tree: EntrySource): Volume {
   };
 }
 
-function findInodes(tree: EntrySource): Map<string, Inode> {
-  const inodes = new Map<string, Inode>();
-  let number = 1;
+function findLinked(tree: EntrySource): Map<string, Linked> {
+  const linked = new Map<string, Linked>();
   for (const entry of tree.entries()) {
     const wrong = wrongEntry(entry);
     if (wrong !== undefined) throw refusal(entry.path, wrong);
-    if (entry.kind === 'file') {
-      if (entry.size >= mostBytes)
-        throw refusal(entry.path, `it has ${entry.size} bytes; cpio holds less than 4 GiB`);
-      inodes.set(entry.path, { number: number++, file: entry, names: 1, last: entry.path });
-    } else if (entry.kind === 'hardlink') {
-      const inode = inodes.get(entry.target);
-      if (inode === undefined)
-        throw refusal(entry.path, `it is a link to ${entry.target}, which is no file before it`);
-      inode.names++;
-      inode.last = entry.path;
+    if (entry.kind !== 'hardlink') continue;
+    const known = linked.get(entry.target);
+    if (known === undefined)
+      linked.set(entry.target, { names: 2, last: entry.path, number: 0, first: undefined });
+    else {
+      known.names++;
+      known.last = entry.path;
     }
   }
-  return inodes;
+  return linked;
 }
 
 /** Why an entry cannot be kept, if it cannot. */
 function wrongEntry(entry: Entry): string | undefined {
   if (entry.xattrs !== undefined && entry.xattrs.length > 0) return 'cpio keeps no extended attributes';
+  if (entry.kind === 'file' && entry.size >= mostBytes)
+    return `it has ${entry.size} bytes; cpio holds less than 4 GiB`;
   if (entry.path === trailer) return 'that name ends a cpio archive';
   const long = (text: string): boolean =>
     text.length > longestPath / 3 && nameToBytes(text).length > longestPath;
@@ -111,23 +112,28 @@ function wrongEntry(entry: Entry): string | undefined {
   return undefined;
 }
 
-function* members(tree: EntrySource, inodes: ReadonlyMap<string, Inode>): Generator<Member> {
-  // Whatever is no file has one name and needs no number that means anything; cpio wants them to differ.
-  let other = inodes.size + 1;
+function* members(tree: EntrySource, linked: ReadonlyMap<string, Linked>): Generator<Member> {
+  // Only files need numbers that mean anything; cpio wants all to differ.
+  let number = 1;
   for (const entry of tree.entries()) {
     if (entry.path === '') continue;
-    const inode = inodes.get(entry.kind === 'hardlink' ? entry.target : entry.path);
-    const data = dataOf(entry, inode);
-    const { mode, uid, gid, mtime } = entry.kind === 'hardlink' && inode !== undefined ? inode.file : entry;
-    const device = entry.kind === 'char' || entry.kind === 'block' ? [entry.major, entry.minor] : [0, 0];
-    const links = inode?.names ?? (entry.kind === 'directory' ? 2 : 1);
-    const number = inode?.number ?? other++;
+    const links = linked.get(entry.kind === 'hardlink' ? entry.target : entry.path);
+    if (links !== undefined && entry.kind !== 'hardlink') {
+      links.first = entry;
+      links.number = number++;
+    }
+    const inode = entry.kind === 'hardlink' ? links?.first : entry;
+    if (inode === undefined || inode.kind === 'hardlink')
+      throw refusal(entry.path, 'what it is a link to does not come before it');
+    const { kind, mode, uid, gid, mtime } = inode;
+    const data = dataOf(entry.path, inode, links);
+    const device = kind === 'char' || kind === 'block' ? [inode.major, inode.minor] : [0, 0];
     const fields = [
-      number,
-      typeBits[entry.kind] | mode,
+      links?.number ?? number++,
+      typeBits[kind] | mode,
       uid,
       gid,
-      links,
+      links?.names ?? (kind === 'directory' ? 2 : 1),
       mtime,
       dataLength(data),
       0,
@@ -139,9 +145,10 @@ function* members(tree: EntrySource, inodes: ReadonlyMap<string, Inode>): Genera
   yield { head: headOf(trailer, [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), data: undefined };
 }
 
-function dataOf(entry: Entry, inode: Inode | undefined): Member['data'] {
-  if (entry.kind === 'symlink') return nameToBytes(entry.target);
-  return inode?.last === entry.path ? inode.file : undefined;
+function dataOf(path: string, inode: Entry, links: Linked | undefined): Member['data'] {
+  // Each name of a symbolic link has its target: they are made one by one.
+  if (inode.kind === 'symlink') return nameToBytes(inode.target);
+  return inode.kind === 'file' && (links === undefined || links.last === path) ? inode : undefined;
 }
 
 function dataLength(data: Member['data']): number {

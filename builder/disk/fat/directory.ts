@@ -1,10 +1,8 @@
 // Directories of a FAT filesystem as bytes.
-import type { Entry } from '../../tree/entry.ts';
 import { checksum, dotted, entrySize, longNameEntries, longNamePart, shortNames } from './names.ts';
 
 /** A file or directory on its way into the filesystem. */
 export interface FatNode {
-  readonly path: string;
   readonly name: string;
   readonly kind: 'file' | 'directory';
   /** Seconds since 1970. */
@@ -15,7 +13,6 @@ export interface FatNode {
   cluster: number;
   readonly children: FatNode[];
   readonly parent: FatNode | undefined;
-  readonly file: (Entry & { kind: 'file' }) | undefined;
 }
 
 const attributes = { label: 0x08, directory: 0x10, archive: 0x20 } as const;

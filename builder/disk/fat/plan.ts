@@ -48,6 +48,7 @@ export function planFat(tree: EntrySource, options: FatOptions): FatVolume {
   }
   const layout = layOutFat(options.size, options.type);
   const nodes = collect(tree, layout.type);
+  const root = nodes[0];
   const end = allocate(nodes, layout, options);
   const used = end - 2;
   if (used > layout.clusters) {
@@ -63,7 +64,7 @@ export function planFat(tree: EntrySource, options: FatOptions): FatVolume {
     mapped: [mapped],
     free: (layout.clusters - used) * clusterSize(layout),
     startOf(path) {
-      const node = nodes.find((one) => one.path === path);
+      const node = nodes.find((one) => pathOf(one) === path);
       if (node === undefined || node.cluster === 0) throw new Error(`no bytes of ${path} are in this FAT`);
       return offsetOf(layout, node.cluster);
     },
@@ -71,13 +72,20 @@ export function planFat(tree: EntrySource, options: FatOptions): FatVolume {
       const batch = new Batch(output);
       try {
         writeHead(batch, layout, options, nodes, end);
-        // FAT16's root has a place of its own, before the clusters; it is first in either.
-        for (const node of inPlaceOrder(nodes, layout)) {
-          if (!(layout.type === 16 && node.path === '')) batch.zeros(offsetOf(layout, node.cluster));
-          const bytes =
-            node.kind === 'directory' ? directoryBytes(node, layout.type, options.label) : undefined;
-          if (bytes !== undefined) batch.append({ at: 'memory', bytes }, 0, bytes.length);
-          else if (node.file !== undefined) await appendContent(batch, node.file);
+        const put = async (node: FatNode, entry: Entry | undefined): Promise<void> => {
+          if (node.cluster > 0) batch.zeros(offsetOf(layout, node.cluster));
+          if (entry?.kind === 'file') await appendContent(batch, entry);
+          else {
+            const bytes = directoryBytes(node, layout.type, options.label);
+            batch.append({ at: 'memory', bytes }, 0, bytes.length);
+          }
+        };
+        // The root is first; FAT16's has a place of its own before the clusters.
+        await put(root, undefined);
+        let index = 0;
+        for (const entry of tree.entries()) {
+          const node = entry.path === '' ? undefined : nodes[++index];
+          if (node !== undefined && node.cluster > 0) await put(node, entry);
         }
         batch.zeros(mapped.end);
         batch.end();
@@ -88,10 +96,9 @@ export function planFat(tree: EntrySource, options: FatOptions): FatVolume {
   };
 }
 
-/** The tree as FAT sees it: the root first, parents before children. */
-function collect(tree: EntrySource, type: 16 | 32): FatNode[] {
+/** The tree as FAT sees it: the root first, parents before children. The bytes of files are left with the tree. */
+function collect(tree: EntrySource, type: 16 | 32): [root: FatNode, ...FatNode[]] {
   const root: FatNode = {
-    path: '',
     name: '',
     kind: 'directory',
     mtime: 0,
@@ -99,9 +106,8 @@ function collect(tree: EntrySource, type: 16 | 32): FatNode[] {
     cluster: 0,
     children: [],
     parent: undefined,
-    file: undefined,
   };
-  const nodes = [root];
+  const nodes: [FatNode, ...FatNode[]] = [root];
   const byPath = new Map([['', { node: root, names: new Set<string>() }]]);
   for (const entry of tree.entries()) {
     if (entry.path === '') {
@@ -117,14 +123,14 @@ function collect(tree: EntrySource, type: 16 | 32): FatNode[] {
     parent.names.add(name);
     parent.node.children.push(node);
     nodes.push(node);
-    if (node.kind === 'directory') byPath.set(node.path, { node, names: new Set() });
+    if (node.kind === 'directory') byPath.set(entry.path, { node, names: new Set() });
   }
   for (const node of nodes) {
     if (node.kind !== 'directory') continue;
     node.size = directoryBytes(node, type, '').length;
     const more = node.size / entrySize - mostEntries;
     if (more > 0)
-      throw refusal(node.path, `a directory has ${mostEntries} entries, ${more} fewer than needed`);
+      throw refusal(pathOf(node), `a directory has ${mostEntries} entries, ${more} fewer than needed`);
   }
   return nodes;
 }
@@ -133,12 +139,20 @@ function nodeOf(entry: Entry, parent: FatNode): FatNode {
   const name = entry.path.slice(entry.path.lastIndexOf('/') + 1);
   const wrong = wrongName(name);
   if (wrong !== undefined) throw refusal(entry.path, wrong);
-  const common = { path: entry.path, name, mtime: entry.mtime, cluster: 0, children: [], parent };
-  if (entry.kind === 'directory') return { ...common, kind: 'directory', size: 0, file: undefined };
-  if (entry.kind !== 'file') throw refusal(entry.path, `FAT holds no ${entry.kind}`);
+  const { mtime, kind } = entry;
+  if (kind === 'directory') return { name, kind, mtime, size: 0, cluster: 0, children: [], parent };
+  if (kind !== 'file') throw refusal(entry.path, `FAT holds no ${kind}`);
   if (entry.size >= mostBytes)
     throw refusal(entry.path, `it has ${entry.size} bytes; FAT holds less than 4 GiB`);
-  return { ...common, kind: 'file', size: entry.size, file: entry };
+  return { name, kind, mtime, size: entry.size, cluster: 0, children: none, parent };
+}
+
+const none: FatNode[] = [];
+
+function pathOf(node: FatNode): string {
+  const names: string[] = [];
+  for (let at: FatNode = node; at.parent !== undefined; at = at.parent) names.push(at.name);
+  return names.reverse().join('/');
 }
 
 /** Gives every node its clusters, in order; returns the number after the last. Empty files have none. */
@@ -151,7 +165,7 @@ function allocate(nodes: readonly FatNode[], layout: FatLayout, options: FatOpti
     while (offsetOf(layout, next) % block !== 0) next++;
   };
   for (const node of nodes) {
-    if (node.path === '' && layout.type === 16) {
+    if (node.parent === undefined && layout.type === 16) {
       const room = layout.root * sectorSize;
       if (node.size > room)
         throw refusal(
@@ -162,10 +176,11 @@ function allocate(nodes: readonly FatNode[], layout: FatLayout, options: FatOpti
     }
     const clusters = Math.ceil(node.size / unit);
     if (clusters === 0) continue;
-    if (alone.has(node.path)) align();
+    const apart = alone.size > 0 && alone.has(pathOf(node));
+    if (apart) align();
     node.cluster = next;
     next += clusters;
-    if (alone.has(node.path)) align();
+    if (apart) align();
   }
   return next;
 }
@@ -214,11 +229,6 @@ function encodeTable(layout: FatLayout, nodes: readonly FatNode[], end: number):
     set(final, last);
   }
   return table;
-}
-
-/** Nodes that have bytes, in the order of their places. */
-function inPlaceOrder(nodes: readonly FatNode[], layout: FatLayout): FatNode[] {
-  return nodes.filter((node) => node.cluster !== 0 || (layout.type === 16 && node.path === ''));
 }
 
 function offsetOf(layout: FatLayout, cluster: number): number {
