@@ -8,7 +8,7 @@ import type { Lock } from '../artifacts/lock.ts';
 import { digestOf, type Store } from '../artifacts/store.ts';
 import type { App, Profile } from '../profile/profile.ts';
 import { apps } from '../stages/apps.ts';
-import { digestOfOverlay } from '../tree/overlay.ts';
+import { digestOfOverlay, linksIn } from '../tree/overlay.ts';
 import type { Input, Runner } from './runner.ts';
 
 interface AppSources {
@@ -70,8 +70,17 @@ async function sourceOf(
 
 async function digestOfPath(path: string, what: string): Promise<string> {
   try {
-    return (await stat(path)).isDirectory() ? await digestOfOverlay(path) : (await digestOf(path)).sha256;
+    if (!(await stat(path)).isDirectory()) return (await digestOf(path)).sha256;
+    const [link] = await linksIn(path);
+    if (link === undefined) return await digestOfOverlay(path);
+    throw new Failure('input', {
+      what: `${what} holds a link`,
+      where: join(path, link),
+      why: 'helm would render what it leads to, which is no part of the chart',
+      fix: 'put the file itself there',
+    });
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new Failure('input', { what: `${what} cannot be read`, where: path, why }, error);
   }

@@ -5,10 +5,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { type Headers, pack } from 'tar-stream';
+import { pack } from 'tar-stream';
 import { afterAll, describe, expect, it } from 'vitest';
 import { exitCodeOf, renderError } from '../../formats/errors.ts';
 import { takeLocal } from '../artifacts/local.ts';
+import type { DebianSet, Lock } from '../artifacts/lock.ts';
 import { isSha256, type Sha256 } from '../artifacts/sha256.ts';
 import { Store } from '../artifacts/store.ts';
 import { parseProfile } from '../profile/load.ts';
@@ -16,6 +17,7 @@ import { refuseUnfit } from '../stages/tree.ts';
 import { openLayers } from '../tree/layer.ts';
 import { localeEntries } from '../tree/locale.ts';
 import { readOverlay } from '../tree/overlay.ts';
+import { siteApps } from './apps.ts';
 import { makeBase } from './base.ts';
 import { OutputFolder } from './output.ts';
 import { planBoards } from './plan.ts';
@@ -41,7 +43,14 @@ function digestOf(text: string): Sha256 {
   return digest;
 }
 
-async function baseOf(entries: readonly Headers[]): Promise<string> {
+interface Header {
+  readonly name: string;
+  readonly type?: 'block-device' | 'character-device';
+  readonly devmajor?: number;
+  readonly devminor?: number;
+}
+
+async function baseOf(entries: readonly Header[]): Promise<string> {
   const tar = pack();
   for (const entry of entries) tar.entry(entry, '');
   tar.finalize();
@@ -50,13 +59,13 @@ async function baseOf(entries: readonly Headers[]): Promise<string> {
 }
 
 describe('a base', () => {
-  const unfit = async (...entries: Headers[]) => {
+  const unfit = async (...entries: Header[]) => {
     const tree = openLayers([await baseOf(entries)]);
     return refusal(() => refuseUnfit(tree)).finally(() => tree.close());
   };
 
   it('with a device node where none belongs', async () => {
-    const disk: Headers = { name: 'srv/disk', type: 'block-device', devmajor: 8, devminor: 0 };
+    const disk: Header = { name: 'srv/disk', type: 'block-device', devmajor: 8, devminor: 0 };
     expect(await unfit(disk)).toBe(
       '2: the base holds a device node outside of /dev: /srv/disk\n' +
         '  because: who may read it reads a disk or memory past all permissions\n' +
@@ -65,7 +74,7 @@ describe('a base', () => {
   });
 
   it('with device nodes below /dev is taken, and told what it lacks', async () => {
-    const node: Headers = { name: 'dev/null', type: 'character-device', devmajor: 1, devminor: 3 };
+    const node: Header = { name: 'dev/null', type: 'character-device', devmajor: 1, devminor: 3 };
     expect((await unfit(node, { name: 'usr/bin/node' })).split('\n')[0]).toBe(
       '2: the base lacks /usr/sbin/init, /usr/sbin/e2fsck, /usr/sbin/mke2fs, /usr/sbin/resize2fs, /usr/sbin/sfdisk, /usr/bin/partx',
     );
@@ -85,14 +94,14 @@ devices: [{name: one}]
     if (plan === undefined) throw new Error('there is no plan');
     const { signal } = new AbortController();
     const runner = new Runner({ store: at('results'), reporter: plainReporter(() => {}), signal });
-    const set = {
+    const set: DebianSet = {
       suite: 'trixie',
       architecture: 'amd64',
-      requested: [],
-      indexes: [],
+      requested: { install: [], extract: [] },
+      releases: [],
       install: [],
       extract: [],
-    } as const;
+    };
     const work = { plan, set, loaded, runner, store: new Store(at('store')), epoch: 0 };
     const said = await refusal(() => makeBase(work));
     expect(said.split('\n')[0]).toBe(
@@ -162,6 +171,28 @@ it('an output folder that cannot be written', async () => {
   const output = new OutputFolder(at('file/shop'), 'board');
   expect(await refusal(() => output.keep('key', async () => {}))).toBe(
     '6: ./file/shop: the output folder cannot be written\n  because: ENOTDIR\n  to do: give another one with --output',
+  );
+});
+
+it('a chart with a link in it', async () => {
+  mkdirSync(at('chart/templates'), { recursive: true });
+  writeFileSync(at('chart/Chart.yaml'), 'apiVersion: v2\nname: till\nversion: 1.0.0\n');
+  symlinkSync('/etc/passwd', at('chart/templates/people.yaml'));
+  const text = `apiVersion: edgekiln/v1
+site: {name: shop}
+board: qemu-x86_64
+k3s: {standIn: true}
+devices: [{name: one}]
+apps: [{name: till, chart: {path: chart}}]
+`;
+  const { profile } = parseProfile(Buffer.from(text), at('shop.yaml'));
+  const { signal } = new AbortController();
+  const runner = new Runner({ store: at('results'), reporter: plainReporter(() => {}), signal });
+  const lock: Lock = { format: 1, debian: [], files: [] };
+  expect(await refusal(() => siteApps({ profile, lock, store: new Store(at('store')) }, runner))).toBe(
+    '2: ./chart/templates/people.yaml: the chart of app till holds a link\n' +
+      '  because: helm would render what it leads to, which is no part of the chart\n' +
+      '  to do: put the file itself there',
   );
 });
 

@@ -72,6 +72,11 @@ export async function digestOfOverlay(folder: string): Promise<string> {
   return hash.digest('hex');
 }
 
+/** Paths of the links in a folder. */
+export async function linksIn(folder: string): Promise<string[]> {
+  return (await listOverlay(folder)).filter(({ kind }) => kind === 'symlink').map(({ path }) => path);
+}
+
 /** Everything in a folder, parents first, in byte order of names. What a link leads to is not gone into. */
 async function listOverlay(folder: string): Promise<OverlayFile[]> {
   const found: OverlayFile[] = [];
