@@ -234,6 +234,30 @@ it('a re-flashed device is rejected until its node is deleted', async () => {
   expect(nodeAt(host(1), 'n3')?.metadata.uid).not.toBe(before);
 });
 
+it('a voter that no node takes along goes by a node that is made for it', async () => {
+  const named = (member: Member) => member.name?.startsWith('n4-') === true;
+  const orphan = membersAt(host(1)).find(named);
+  await host(4).kill();
+  const [etcd, role] = ['etcd.k3s.cattle.io', 'node-role.kubernetes.io/etcd'];
+  const tie = (name: string | null, address: string | null, more: object) => ({
+    metadata: {
+      labels: { [role]: name === null ? null : 'true' },
+      annotations: { [`${etcd}/node-name`]: name, [`${etcd}/node-address`]: address, ...more },
+    },
+  });
+  const merge = 'application/merge-patch+json';
+  expect(host(1).api('PATCH', '/api/v1/nodes/n4', tie(null, null, {}), merge).status).toBe(200);
+  expect(host(1).api('DELETE', '/api/v1/nodes/n4').status).toBe(200);
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  expect(membersAt(host(1)).filter(named).length).toBe(1);
+  const made = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n4' } };
+  expect(host(1).api('POST', '/api/v1/nodes', made).status).toBe(201);
+  const asked = tie(orphan?.name ?? '', host(4).address, { [`${etcd}/remove`]: 'true' });
+  expect(host(1).api('PATCH', '/api/v1/nodes/n4', asked, merge).status).toBe(200);
+  await until('it is gone', () => membersAt(host(1)).filter(named).length === 0);
+  expect(serves(host(1))).toBe(true);
+});
+
 it('a policy on its name keeps a revoked worker out', async () => {
   const group = '/apis/admissionregistration.k8s.io/v1';
   const rule = { apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*'] };

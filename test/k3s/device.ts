@@ -1,10 +1,12 @@
 // What the agent does with the files of k3s on a device, as a program for a host of these tests: `make` a cluster that
-// nobody has started, `look` whether the stopped one is empty, `retire` it.
+// nobody has started, apply `apps`, `look` whether the stopped one is empty, `retire` it.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
+import { Api } from '../../firstboot/k3s/api.ts';
+import { applyApps } from '../../firstboot/k3s/apps.ts';
 import { removeContainers } from '../../firstboot/k3s/containers.ts';
 import { inspect } from '../../firstboot/k3s/inspection.ts';
 import { k3sPaths } from '../../firstboot/k3s/paths.ts';
@@ -12,6 +14,7 @@ import { isCgroupV1, writeConfig } from '../../firstboot/k3s/prepare.ts';
 import { criticalOptions } from '../../firstboot/k3s/settings.ts';
 import { makeStore, readStore, setAside, writeStore } from '../../firstboot/k3s/store.ts';
 import type { AgentConfig } from '../../formats/agentconfig.ts';
+import { renderApp } from '../../formats/app.ts';
 import { place } from '../../formats/roster.ts';
 
 const [verb, name = '', address = ''] = process.argv.slice(2);
@@ -38,6 +41,26 @@ if (verb === 'make') {
   await writeStore(paths, { ...store, ready: true });
   await writeConfig(paths, config, node, store, false);
   process.stdout.write((await inspect(paths, true)) ?? 'empty');
+} else if (verb === 'apps') {
+  // Twice: the second image has one object less and another content.
+  const api = await Api.open(paths.adminConfig);
+  const folder = '/run/apps';
+  await mkdir(folder, { recursive: true });
+  const said: unknown[] = [];
+  for (const names of [['one', 'two'], ['one']]) {
+    const map = { apiVersion: 'v1', kind: 'ConfigMap', data: { of: String(names.length) } };
+    const objects = [
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'till' } },
+      ...names.map((called) => ({ ...map, metadata: { name: called } })),
+    ];
+    const app = { version: 1, name: 'till', namespace: 'till', objects } as const;
+    writeFileSync(`${folder}/till.json`, renderApp(app));
+    await applyApps(api, folder, false);
+    const found = await api.list('/api/v1/namespaces/till/configmaps?labelSelector=edgekiln.io%2Fapp');
+    said.push(found.map(({ metadata, data }) => [Object(metadata).name, Object(data).of]));
+  }
+  api.close();
+  process.stdout.write(JSON.stringify(said));
 } else if (verb === 'retire') {
   // As pods leave it that nobody stopped.
   for (const path of ['/var/lib/kubelet/pods/one', '/var/lib/kubelet/pods/one/volumes']) {

@@ -11,7 +11,7 @@ beforeAll(() => {
 });
 afterAll(async () => await closeNetwork([host]));
 
-const device = (verb: 'make' | 'look' | 'retire'): Promise<string> =>
+const device = (verb: 'make' | 'apps' | 'look' | 'retire'): Promise<string> =>
   host.runScript(new URL('./device.ts', import.meta.url), verb, host.name, host.address);
 const notes = '/api/v1/namespaces/default/configmaps';
 
@@ -35,6 +35,17 @@ it('k3s serves with the authorities that were made for it', async () => {
   ca = await device('make');
   await start();
   expect(shown()).toBe(ca);
+});
+
+it("the image's apps are applied, changed and pruned", async () => {
+  const said = (await device('apps')).split('\n').at(-1) ?? '';
+  expect(JSON.parse(said)).toEqual([
+    [
+      ['one', '2'],
+      ['two', '2'],
+    ],
+    [['one', '1']],
+  ]);
 });
 
 it('nobody put anything into it: it is empty, and looking changes nothing', async () => {
