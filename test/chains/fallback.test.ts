@@ -17,7 +17,7 @@ import {
   stampOf,
   writeState,
 } from './medium.ts';
-import { healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
+import { alone, healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
 
 /** The host may have other work: emulated machines take several times longer then. */
 const slow = 300_000;
@@ -30,7 +30,7 @@ let stamp: Stamp;
 let image: string;
 
 beforeAll(async () => {
-  site = makeSite('fallback');
+  site = makeSite('fallback', alone);
   site.edgekiln('build', site.profile);
   image = site.image('fallback-one');
   stamp = await inImage(image, (content) => stampOf(content, site));

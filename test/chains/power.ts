@@ -20,7 +20,7 @@ import {
   writeState,
 } from './medium.ts';
 import { cutAt, type Device, type Hit, type Instant, lives, patience } from './power-life.ts';
-import { healthy, logIn, makeSite, type TestSite } from './site.ts';
+import { alone, healthy, logIn, makeSite, type TestSite } from './site.ts';
 
 /** What came of the cuts. A brick is a device that does not reach a healthy agent any more. */
 export interface PowerReport {
@@ -49,7 +49,7 @@ export async function cutPower(options: {
   seed: number;
   say(line: string): void;
 }): Promise<PowerReport> {
-  const site = makeSite('power');
+  const site = makeSite('power', alone);
   const report = { cuts: 0, bricks: 0, lost: 0, checked: 0, complaints: [] as string[] };
   const phases: Partial<Record<Hit['phase'], number>> = {};
   const writes = { lost: 0, kept: 0, torn: 0 };

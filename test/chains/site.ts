@@ -17,6 +17,9 @@ export interface TestSite {
   image(hostname: string): string;
 }
 
+/** For `makeSite`: a device that is alone never founds a cluster, and what is looked at is not disturbed by k3s. */
+export const alone = 'formation: {policy: majority}\n';
+
 /** A profile of three virtual PCs with a user who may become root. `more` is added to it. */
 export function makeSite(name: string, more = ''): TestSite {
   const folder = mkdtempSync(join(tmpdir(), `edgekiln-${name}-`));

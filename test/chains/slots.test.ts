@@ -28,7 +28,7 @@ import {
   writeCopies,
   writeState,
 } from './medium.ts';
-import { healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
+import { alone, healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
 
 /** The host may have other work: emulated machines take several times longer then. */
 const slow = 240_000;
@@ -38,7 +38,7 @@ let site: TestSite;
 let lab: Lab;
 
 beforeAll(async () => {
-  site = makeSite('slots');
+  site = makeSite('slots', alone);
   site.edgekiln('build', site.profile);
   lab = await openLab({ site: 'slots', directory: join(site.folder, 'lab') });
 });
