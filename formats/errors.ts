@@ -49,6 +49,9 @@ const ofTheSystem: Readonly<Record<string, string>> = {
   EACCES: 'access is denied',
   EPERM: 'this is not permitted',
   EIO: 'the medium reports an error',
+  ENOTDIR: 'a file is where a folder should be',
+  ELOOP: 'links lead round in a circle',
+  ENAMETOOLONG: 'a name is too long for its filesystem',
   EMFILE: 'too many files are open',
   ENFILE: 'too many files are open on this machine',
 };

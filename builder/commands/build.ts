@@ -102,10 +102,16 @@ function whatNext(built: Built): string[] {
     );
   }
   if (built.standIn) lines.push('DEMO: these images carry an imitation of k3s and run no workload.');
-  lines.push(
-    'Each image is for one device: flash it with balenaEtcher, or look at it first:',
-    `  edgekiln lab up ${here(built.folder)} --router dhcp --wait 300`,
-  );
+  const [first] = built.images;
+  if (first?.file.endsWith('.img'))
+    lines.push(
+      'Each image is for one device: flash it with balenaEtcher, or look at it first:',
+      `  edgekiln lab up ${here(built.folder)} --router dhcp --wait 300`,
+    );
+  else if (first?.file.endsWith('.zip'))
+    lines.push('Each image is for one device: flash it with balenaEtcher.');
+  else if (first?.file.endsWith('.zst'))
+    lines.push(`Each image is for one device: bmaptool copy ${here(first.file)} /dev/sdX`);
   return lines;
 }
 

@@ -13,6 +13,8 @@ const greet: Verb = {
           session.say('about to greet');
           if (name === 'nobody') throw new Failure('io', { what: 'nobody is there', where: 'here' });
           if (name === 'bug') throw new TypeError('oh');
+          if (name === 'full')
+            throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC', path: '/srv/a' });
           if (name === 'stop') throw new Error('torn down');
           const text = options.loud === true ? name.toUpperCase() : name;
           return {
@@ -89,6 +91,14 @@ it('shows failures on stderr, and on stdout as JSON', async () => {
   expect(JSON.parse(out)).toEqual({
     version: 1,
     error: { kind: 'io', exit: 6, problems: [{ what: 'nobody is there', where: 'here' }] },
+  });
+});
+
+it('takes what the system says of a medium for what it is', async () => {
+  expect(await run('greet full')).toEqual({
+    exit: 6,
+    out: '',
+    err: 'about to greet\n/srv/a: there is no space left to write to\n  because: ENOSPC: no space left\n  to do: free some space there, or choose another place\n',
   });
 });
 

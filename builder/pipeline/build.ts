@@ -84,6 +84,7 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
   const results = options.results ?? resultsFolder(options.store);
   const runner = new Runner({ ...options, store: results });
   const folder = join(options.output, profile.site.name);
+  await OutputFolder.make(folder);
   const images: BuiltImage[] = [];
   const boards: BoardRecord[] = [];
   const sitePublicKey = publicPem(key);

@@ -1,6 +1,6 @@
 // The folder that a build's files leave by. Files appear by renames, what they replace is only what an earlier build of
 // edgekiln put there, and a record beside them tells which build they are of.
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { partialName, sweepPartials } from './partial.ts';
@@ -38,18 +38,8 @@ export class OutputFolder {
   async keep(key: string, make: (folder: string) => Promise<void>): Promise<string> {
     const partial = join(this.folder, partialName());
     await sweepPartials(this.folder);
-    await mkdir(partial, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      throw new Failure(
-        'io',
-        {
-          what: 'the output folder cannot be written',
-          where: this.folder,
-          why: error.code ?? error.message,
-          fix: 'give another one with --output',
-        },
-        error,
-      );
-    });
+    await OutputFolder.make(this.folder);
+    await mkdir(partial, { mode: 0o700 });
     try {
       await make(partial);
       const before = await this.#record();
@@ -71,6 +61,26 @@ export class OutputFolder {
       await rm(partial, { recursive: true, force: true });
     }
     return this.folder;
+  }
+
+  /** Makes the folder where there is none, and refuses one that cannot be written: before the long work, too. */
+  static async make(folder: string): Promise<void> {
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await access(folder, constants.W_OK);
+    } catch (error) {
+      const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      throw new Failure(
+        'io',
+        {
+          what: 'the output folder cannot be written',
+          where: folder,
+          why,
+          fix: 'give another one with --output',
+        },
+        error,
+      );
+    }
   }
 
   /** Removes the files of parts that are made no more, such as an output that the profile names no longer. */
