@@ -93,6 +93,7 @@ export const foreignFiles = {
   'UEFI firmware': {
     package: 'ovmf',
     purpose: 'the lab',
+    // 4 MiB builds (Debian 12 and 13, Ubuntu 24.04), then 2 MiB (older), then Fedora and Arch.
     paths: [
       '/usr/share/OVMF/OVMF_CODE_4M.fd',
       '/usr/share/OVMF/OVMF_CODE.fd',

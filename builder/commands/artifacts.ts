@@ -7,6 +7,7 @@ import { type Lock, lockFileOf, readLock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild, makeLock, namedBy } from '../artifacts/locking.ts';
 import { Store } from '../artifacts/store.ts';
 import { planBoards } from '../pipeline/plan.ts';
+import { mebibytes } from '../pipeline/reporters.ts';
 import { resultsFolder } from '../pipeline/results.ts';
 import { collectUnused } from '../pipeline/unused.ts';
 import { type LoadedProfile, loadProfile } from '../profile/load.ts';
@@ -145,8 +146,4 @@ function shortList(names: readonly string[]): string {
 function days(text: string): number {
   if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of days.');
   return Number(text);
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1024 ** 2)} MiB`;
 }

@@ -4,6 +4,7 @@ import { Failure, type Problem } from '../../formats/errors.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Profile } from '../profile/profile.ts';
 import type { BoardPlan } from './plan.ts';
+import { mebibytes } from './reporters.ts';
 
 /** What a build knows of the contents; early on a lower bound. Bytes. */
 export interface Contents {
@@ -122,8 +123,4 @@ function lineOf({ devices, board }: BoardPlan, loaded: LoadedProfile, key: reado
   const first = (devices[0]?.place ?? 1) - 1;
   const own = loaded.locate(['devices', first, 'board']);
   return own.excerpt.includes(`board: ${board.name}`) ? own : loaded.locate(['board']);
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / MiB)} MiB`;
 }

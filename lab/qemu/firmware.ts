@@ -1,6 +1,7 @@
 // Where distributions put the firmware that machines start with.
 import { existsSync } from 'node:fs';
 import { Failure } from '../../formats/errors.ts';
+import { foreignFiles } from '../../formats/programs.ts';
 
 export interface Firmware {
   readonly code: string;
@@ -8,13 +9,10 @@ export interface Firmware {
   readonly variables: string;
 }
 
-/** Pairs that belong together: 4 MiB builds (Debian 12 and 13, Ubuntu 24.04), then 2 MiB (older), then Fedora and Arch. */
-const candidates: readonly Firmware[] = [
-  { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' },
-  { code: '/usr/share/OVMF/OVMF_CODE.fd', variables: '/usr/share/OVMF/OVMF_VARS.fd' },
-  { code: '/usr/share/edk2/ovmf/OVMF_CODE.fd', variables: '/usr/share/edk2/ovmf/OVMF_VARS.fd' },
-  { code: '/usr/share/edk2/x64/OVMF_CODE.4m.fd', variables: '/usr/share/edk2/x64/OVMF_VARS.4m.fd' },
-];
+/** Code and variables lie beside each other under names that differ in one word. */
+const candidates: readonly Firmware[] = foreignFiles['UEFI firmware'].paths.map((code) => {
+  return { code, variables: code.replace('_CODE', '_VARS') };
+});
 
 /** UEFI firmware for x86_64 machines; none is an environment failure that names the package. */
 export function findOvmf(exists: (path: string) => boolean = existsSync): Firmware {
