@@ -100,6 +100,7 @@ export interface OtherTable {
   readonly said: Offer;
   /** The place it has for this board. */
   readonly place: Place | 0;
+  readonly since: Milliseconds;
   readonly heardAt: Milliseconds;
 }
 

@@ -38,7 +38,14 @@ export function onOffer(turn: Turn, message: Message, said: Offer): void {
     return;
   }
   const known = enrolment.tables.find((table) => table.said.key === said.key);
-  const table = { founder: said.founder, by: message.from, said, place: answer.place, heardAt: now };
+  const table = {
+    founder: said.founder,
+    by: message.from,
+    said,
+    place: answer.place,
+    since: known?.since ?? now,
+    heardAt: now,
+  };
   // One that opens table after table keeps this list short by itself.
   const others = enrolment.tables.filter((one) => one !== known).slice(-31);
   change(turn, { tables: [...others, table] });
@@ -87,10 +94,7 @@ function isOver(turn: Turn, own: Table, other: OtherTable): boolean {
       turn.note('enrolment: withdrawn');
       return true;
     }
-    if (
-      now - state.since.phase >= joinLasts &&
-      (canDecide(own.entries.length, state.site) || state.census.data)
-    )
+    if (now - other.since >= joinLasts)
       turn.alarm('table-conflict', `neither decides: ${other.founder.slice(0, 8)} and this one`);
     return false;
   }

@@ -7,16 +7,10 @@ import type { Signatures } from '../../firstboot/protocol/signatures.ts';
 import { nowhere, type Site } from '../../firstboot/protocol/site.ts';
 import { type State, wakeAt } from '../../firstboot/protocol/state.ts';
 import { start, step } from '../../firstboot/protocol/step.ts';
-import type {
-  BootId,
-  ClusterId,
-  Hash,
-  Identity,
-  Incarnation,
-  PublicKey,
-} from '../../firstboot/protocol/terms.ts';
+import type { BootId, Incarnation, PublicKey } from '../../firstboot/protocol/terms.ts';
 import type { Place } from '../../formats/roster.ts';
 import { RecordDisk } from './disk.ts';
+import { carryOut } from './effects.ts';
 import { K3s } from './k3s.ts';
 import { keyOf, sealsOf } from './seals.ts';
 import type { World } from './world.ts';
@@ -202,7 +196,7 @@ export class Board {
       const effect = effects[done] as Effect;
       done += 1;
       if (effect.kind === 'persist') this.#persist(effect);
-      else this.#do(effect);
+      else carryOut(this.#world, this, effect);
       if (effects !== this.#effects) return; // the agent ended under way
     }
     effects.splice(0, done);
@@ -226,95 +220,11 @@ export class Board {
     });
   }
 
-  #do(effect: Exclude<Effect, { kind: 'persist' }>): void {
-    const world = this.#world;
-    const { k3s } = this;
-    switch (effect.kind) {
-      case 'send':
-        world.send(this, effect.message);
-        return;
-      case 'note':
-        world.mark(this, effect.rule);
-        return;
-      case 'entered':
-        world.onEntered(this, effect.transition);
-        return;
-      case 'alarm':
-        world.onAlarm(this, effect.alarm, effect.about);
-        return;
-      case 'makeIdentity': {
-        if (this.hung) return;
-        const identity: Identity = {
-          cluster: world.random.bits48().toString(16).padStart(12, '0') as ClusterId,
-          ca: 'ca'.repeat(32) as Hash,
-          founder: this.place,
-        };
-        world.later(world.random.between(20, 80), this, () => this.feed({ kind: 'identity', identity }));
-        return;
-      }
-      case 'startFounder':
-        k3s.startFounder(effect.identity, effect.permit);
-        return;
-      case 'startMember':
-        k3s.startMember(effect.role);
-        return;
-      case 'join':
-        k3s.join(effect.identity, effect.by);
-        return;
-      case 'testEmpty':
-        k3s.testEmpty();
-        return;
-      case 'retire':
-        k3s.retire(effect.cluster);
-        return;
-      case 'stopK3s':
-        k3s.stop();
-        return;
-      case 'fetchDossier':
-        this.#fetch(
-          effect.from,
-          (peer) => world.dossierFrom(peer),
-          (dossier) => {
-            this.feed({ kind: 'dossier', from: effect.from, dossier });
-          },
-        );
-        return;
-      case 'fetchRoster':
-        this.#fetch(
-          effect.from,
-          (peer) => peer.site,
-          (site) => this.takeRoster(site),
-        );
-        return;
-      case 'fetchTable':
-        this.#fetch(
-          effect.from,
-          (peer) => {
-            const held = peer.state?.record.claim?.held;
-            return held?.table.founder === effect.founder ? held : undefined;
-          },
-          (signed) => this.feed({ kind: 'table', signed }),
-        );
-        return;
-    }
-  }
-
   takeRoster(site: Site): void {
     this.feed({ kind: 'roster', site });
     if (this.state !== undefined && !site.claimed) this.site = this.state.site;
     else if (site.epoch > this.site.epoch && site.rosterElectors === this.site.rosterElectors)
       this.site = site;
-  }
-
-  /** Over TLS: both ways must work; 30 ms of handshake. */
-  #fetch<T>(from: Place, ask: (peer: Board) => T | undefined, then: (answer: T) => void): void {
-    const world = this.#world;
-    let answer: T | undefined;
-    for (const peer of world.boards) {
-      if (peer.place !== from || peer === this || !peer.powered || answer !== undefined) continue;
-      if (world.network.connects(this.index, peer.index, world.now)) answer = ask(peer);
-    }
-    if (answer !== undefined) world.later(world.random.between(20, 60), this, () => then(answer));
   }
 }
 

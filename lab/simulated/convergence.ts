@@ -76,7 +76,7 @@ const persons: ReadonlyMap<Alarm, (world: World) => boolean> = new Map([
   ['electors-changed', (world) => happened(world, 'roster')],
   ['denied', (world) => happened(world, 'roster')],
   ['no-place', (world) => world.overcrowded || happened(world, 'close-enrolment')],
-  ['table-conflict', (world) => world.overcrowded || happened(world, 'deploy')],
+  ['table-conflict', (world) => world.overcrowded || happened(world, 'deploy') || world.scenario.roles],
 ]);
 
 function happened(world: World, ...events: readonly string[]): boolean {

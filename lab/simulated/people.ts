@@ -47,7 +47,7 @@ function befall(world: World, fault: Fault): void {
       if (board?.powered !== true || board.stolen) return;
       board.endAgent();
       world.at(now + 2_000, () => {
-        if (board.powered && board.state === undefined) board.startAgent();
+        if (board.powered && !board.stolen && board.state === undefined) board.startAgent();
       });
       return;
     case 'pause':

@@ -97,7 +97,7 @@ export class Reconcilers {
     if (!up || board.stolen || board.hung || board.k3s.role !== 'server' || cluster === undefined) return;
     const store = world.clusters.get(cluster);
     if (!store.members.some((member) => member.name === board.k3s.name)) {
-      board.k3s.removed();
+      board.k3s.roles.removed();
       return;
     }
     if (!hasQuorum(store, (name) => world.reaches(board, cluster, name))) {
@@ -221,7 +221,7 @@ export class Reconcilers {
       for (const other of world.boards) {
         if (!decision.places.includes(other.place) || other.k3s.storeOf() !== cluster) continue;
         if (world.network.connects(board.index, other.index, world.now))
-          other.k3s.promote(cluster, decision.operation);
+          other.k3s.roles.promote(cluster, decision.operation);
       }
     } else if (decision.kind === 'delete') {
       this.#delete(board, cluster, decision);
