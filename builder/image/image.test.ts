@@ -33,6 +33,7 @@ import { compareTrees } from './compare.ts';
 import { factsOf } from './facts.ts';
 import { DiskImage } from './open.ts';
 import { placeOf } from './place.ts';
+import { withUnpacked } from './unpack.ts';
 import { verifyFile } from './verify.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'edgekiln-image-'));
@@ -199,6 +200,20 @@ it('two slots are compared by file: what came, went and changed', async () => {
 
 describe('what is no image', () => {
   const file = join(work, 'x');
+
+  it.each([
+    ['short.zip', '504b0304 0000', 'it ends in its first header'],
+    ['other.zip', `504b0304${'00'.repeat(40)}`, 'the first file in it is '],
+    ['short.zst', '28b52ffd 0000', 'premature'],
+  ])('is refused where it is packed and damaged: %s', async (name, hex, why) => {
+    const file = join(work, name);
+    writeFileSync(file, Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+    const { signal } = new AbortController();
+    await expect(withUnpacked(file, signal, () => {})).rejects.toMatchObject({
+      kind: 'input',
+      problems: [{ where: file, why: expect.stringContaining(why) }],
+    });
+  });
 
   it.each([
     ['504b0304', 'a zip', 'unzip'],

@@ -13,7 +13,7 @@ import { basename, join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createInflateRaw } from 'node:zlib';
-import { Failure } from '../../formats/errors.ts';
+import { Failure, systemFailure } from '../../formats/errors.ts';
 import { run } from '../../formats/programs.ts';
 import { readRange } from './open.ts';
 
@@ -40,16 +40,32 @@ export async function withUnpacked<Result>(
   const image = join(folder, basename(file).replace(/\.(zip|zst)$/, ''));
   try {
     if (kind === 'zip') await unzip(file, image, signal);
-    else await run('zstd', ['-dq', '--sparse', file, '-o', image], { cancelSignal: signal });
+    else await unzstd(file, image, signal);
     return await work(image);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
+async function unzstd(file: string, image: string, signal: AbortSignal): Promise<void> {
+  try {
+    await run('zstd', ['-dq', '--sparse', file, '-o', image], { cancelSignal: signal });
+  } catch (error) {
+    // A program that ran and gave up (it has a cause; a missing one has none) blames what it was given.
+    const gaveUp = error instanceof Failure && error.kind === 'environment' && error.cause !== undefined;
+    throw gaveUp ? cannotUnpack(file, error.problems[0]?.why ?? 'it is damaged', error) : error;
+  }
+}
+
+function cannotUnpack(where: string, why: string, cause?: unknown): Failure {
+  const what = 'the image in it cannot be unpacked';
+  return systemFailure(cause, where) ?? new Failure('input', { what, where, why }, cause);
+}
+
 /** Takes the first file out of a zip, which is the image in ours; the end of the deflate stream is the end of it. */
 async function unzip(file: string, image: string, signal: AbortSignal): Promise<void> {
   const header = readRange(file, 0, 30);
+  if (header.length < 30) throw cannotUnpack(file, 'it ends in its first header');
   const [method, nameLength, extraLength] = [8, 26, 28].map((at) => header.readUInt16LE(at));
   const name = readRange(file, 30, nameLength ?? 0).toString('utf8');
   if (method !== 8 || !name.endsWith('.img')) {
@@ -70,8 +86,7 @@ async function unzip(file: string, image: string, signal: AbortSignal): Promise<
     );
   } catch (error) {
     if (signal.aborted) throw new Failure('interrupted', { what: 'unpacking was stopped' }, error);
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Failure('input', { what: 'the image in it cannot be unpacked', where: file, why }, error);
+    throw cannotUnpack(file, error instanceof Error ? error.message : String(error), error);
   }
 }
 
