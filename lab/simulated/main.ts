@@ -1,9 +1,10 @@
-// `npm run simulate -- [--seeds N] [--from S] [--seed S] [--schedule FILE] [--sites N] [--timeline]`
+// `npm run simulate -- [--seeds N] [--from S] [--seed S] [--schedule FILE] [--sites N [--claimed]] [--timeline]`
 // The last line is JSON: {"seeds", "violations", "p50_s", "p99_s"}. Exit code 1 where a promise was broken.
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { exitCodeOf, Failure, renderError } from '../../formats/errors.ts';
+import { largestPlace } from '../../formats/roster.ts';
 import { draw, largeSite } from './draw.ts';
 import { runPool } from './pool.ts';
 import { type Result, run } from './run.ts';
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     schedule: { type: 'string' },
     sites: { type: 'string' },
+    claimed: { type: 'boolean', default: false },
     timeline: { type: 'boolean', default: false },
     marks: { type: 'boolean', default: false },
     workers: { type: 'string' },
@@ -28,7 +30,7 @@ const usage = `simulate: whole sites of the formation protocol in virtual time
   --seeds N         run N drawn sites of 1 to 7 devices (default 10000), from seed --from (default 0)
   --seed S          run one drawn site; --timeline prints what happened
   --schedule FILE   run one site with the faults of a file (docs/formation.md, "Schedules")
-  --sites N         one calm site of N devices (up to 253)
+  --sites N         one calm site of N devices (up to 253); with --claimed of boards without places
   --marks           say how often each rule was used
   --workers N       threads (default: one a core)`;
 
@@ -63,7 +65,12 @@ function inWords({ seed, promise, at, what }: Batch['violations'][number]): stri
 async function chosen(): Promise<Batch> {
   if (values.schedule !== undefined) return alone(readSchedule(values.schedule));
   if (values.seed !== undefined) return alone(draw(count('--seed', values.seed)));
-  if (values.sites !== undefined) return alone(largeSite(count('--sites', values.sites)));
+  if (values.sites !== undefined) {
+    const devices = count('--sites', values.sites);
+    if (devices < 1 || devices > largestPlace)
+      throw new Failure('input', { what: `--sites takes 1 to ${largestPlace}`, why: `it is ${devices}` });
+    return alone(largeSite(devices, 1, values.claimed ? 'claimed' : 'stamped'));
+  }
   const workers = values.workers === undefined ? availableParallelism() : count('--workers', values.workers);
   const seeds = values.seeds === undefined ? 10_000 : count('--seeds', values.seeds);
   let [done, saidAt] = [0, performance.now()];

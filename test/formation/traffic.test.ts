@@ -12,7 +12,10 @@ const envelope = 8 + 64;
 const formed = 600;
 const watched = 600;
 
-it.each([1, 2, 3, 7, 16, 33, 64])('a site of %i', (devices) => {
+const stamped = [1, 2, 3, 7, 16, 33, 64].map((devices) => [devices, 'stamped'] as const);
+const claimed = [1, 7, 33].map((devices) => [devices, 'claimed'] as const);
+
+it.each([...stamped, ...claimed])('a site of %i, %s', (devices, enrolment) => {
   const sent = new Map<number, number>();
   const meter: Checker = {
     promise: 'meter',
@@ -22,7 +25,7 @@ it.each([1, 2, 3, 7, 16, 33, 64])('a site of %i', (devices) => {
       sent.set(from.index, (sent.get(from.index) ?? 0) + bytes);
     },
   };
-  const world = new World(largeSite(devices), [meter], false);
+  const world = new World(largeSite(devices, 1, enrolment), [meter], false);
   arrange(world);
   world.run((formed + watched) * 1000);
   const rates = [...sent.values()].map((bytes) => bytes / watched);
