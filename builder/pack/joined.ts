@@ -1,6 +1,7 @@
 // A file that is put together of bytes and of pieces of other files.
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { Failure } from '../../formats/errors.ts';
+import { closeSync, fsync, openSync, readSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { Failure, systemFailure } from '../../formats/errors.ts';
 
 /** Bytes of a file. */
 export interface Stretch {
@@ -9,16 +10,18 @@ export interface Stretch {
   readonly size: number;
 }
 
-/** A new file. Close it, after `sync` if it is to last. */
+/** A new file. End it when it is whole, else close it. */
 export class JoinedFile {
   /** Where the next bytes go. */
   at = 0;
+  readonly #file: string;
   readonly #descriptor: number;
   readonly #buffer = Buffer.allocUnsafeSlow(1 << 20);
   /** The file that was read last stays open. */
   #source: { readonly file: string; readonly descriptor: number } | undefined;
 
   constructor(file: string) {
+    this.#file = file;
     this.#descriptor = openSync(file, 'wx', 0o644);
   }
 
@@ -29,8 +32,12 @@ export class JoinedFile {
 
   /** Writes over what is there, or was left free. */
   write(bytes: Uint8Array, at: number): void {
-    for (let done = 0; done < bytes.length; )
-      done += writeSync(this.#descriptor, bytes, done, bytes.length - done, at + done);
+    try {
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(this.#descriptor, bytes, done, bytes.length - done, at + done);
+    } catch (error) {
+      throw systemFailure(error, this.#file) ?? error;
+    }
   }
 
   appendFrom({ file, at, size }: Stretch): void {
@@ -49,12 +56,18 @@ export class JoinedFile {
     }
   }
 
-  sync(): void {
-    fsyncSync(this.#descriptor);
+  /** Closes it when its bytes are on the medium; others may be written meanwhile. */
+  async end(): Promise<void> {
+    try {
+      await promisify(fsync)(this.#descriptor);
+    } finally {
+      this.close();
+    }
   }
 
   close(): void {
     if (this.#source !== undefined) closeSync(this.#source.descriptor);
+    this.#source = undefined;
     closeSync(this.#descriptor);
   }
 

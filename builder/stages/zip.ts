@@ -46,6 +46,7 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
     const total = survey.size * options.hostnames.length;
     let done = 0;
     let first: Packed | undefined;
+    const ends: Promise<void>[] = [];
     try {
       for (const hostname of options.hostnames) {
         const packed = pack(hostname, { survey, options, inputs, first, threads, signal: workshop.signal });
@@ -53,7 +54,7 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
           '.meta/manifest.json': etcherManifest(options, hostname),
           '.meta/image.bmap': await readFile(join(inputs.bmap, `${hostname}.img.bmap`)),
         };
-        const pieces = await writeZip(packed, {
+        const { pieces, end } = await writeZip(packed, {
           target: join(workshop.result, `${hostname}.img.zip`),
           name: `${hostname}.img`,
           size: survey.size,
@@ -65,7 +66,10 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
           },
         });
         first ??= { hostname, pieces };
+        end.catch(() => {}); // it is awaited below
+        ends.push(end);
       }
+      await Promise.all(ends);
     } finally {
       await threads.close();
     }
@@ -143,11 +147,11 @@ interface ZipWork {
   wrote(bytes: number): void;
 }
 
-/** Writes a zip, and gives where the pieces of its image are. */
+/** Writes a zip, and gives where the pieces of its image are, and when it is on the medium. */
 async function writeZip(
   pieces: AsyncIterable<Piece>,
   { target, name, size, meta, epoch, wrote }: ZipWork,
-): Promise<Written[]> {
+): Promise<{ pieces: Written[]; end: Promise<void> }> {
   const output = new JoinedFile(target);
   const written: Written[] = [];
   try {
@@ -175,11 +179,11 @@ async function writeZip(
       output.append(bytes);
     }
     output.append(directory(entries, output.at, epoch));
-    output.sync();
-  } finally {
+  } catch (error) {
     output.close();
+    throw error;
   }
-  return written;
+  return { pieces: written, end: output.end() };
 }
 
 const shifts = new Map<number, number>();

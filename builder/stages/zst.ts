@@ -38,6 +38,7 @@ export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunk
     let done = 0;
     const [first = ''] = hostnames;
     const made = new Map<number, Promise<Stretch>>();
+    const ends: Promise<void>[] = [];
     try {
       for (const hostname of hostnames) {
         const image = join(disk, `${hostname}.img`);
@@ -56,11 +57,15 @@ export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunk
             output.appendFrom(each);
             workshop.progress(++done, hostnames.length * Math.ceil(survey.size / stretch));
           }
-          output.sync();
-        } finally {
+        } catch (error) {
           output.close();
+          throw error;
         }
+        const end = output.end();
+        end.catch(() => {}); // it is awaited below
+        ends.push(end);
       }
+      await Promise.all(ends);
     } finally {
       await threads.close();
     }
