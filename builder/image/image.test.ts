@@ -103,7 +103,7 @@ function poke(file: string, at: number, text: string): void {
 }
 
 async function verified(file: string): Promise<string[]> {
-  const threads = new Threads(1);
+  const threads = new Threads({ count: 1 });
   try {
     return (await verifyFile(file, threads, new AbortController().signal)).problems.map(
       ({ what, why }) => `${what}: ${why ?? ''}`,
@@ -271,7 +271,7 @@ describe('an image damaged at any places', () => {
   it('is told about or refused, and nothing crashes or runs without end', async () => {
     const file = await makeImage('damaged.img', { files: hello });
     const whole = readFileSync(file);
-    const threads = new Threads(1);
+    const threads = new Threads({ count: 1 });
     const refused = async (work: () => unknown): Promise<void> => {
       try {
         await work();

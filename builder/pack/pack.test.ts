@@ -49,7 +49,7 @@ describe('block maps', () => {
   it('bmaptool refuses one whose digests are wrong, and takes ours', async () => {
     const image = join(work, 'small.img');
     writeFileSync(image, Buffer.alloc(8 * blockSize, 'x'));
-    const threads = new Threads(1);
+    const threads = new Threads({ count: 1 });
     const ranges = [{ start: blockSize, end: 3 * blockSize }];
     const [sha256 = ''] = await threads.runs(image, ranges);
     await threads.close();
@@ -161,7 +161,7 @@ describe('threads', () => {
   writeFileSync(file, bytes);
 
   async function deflateAll(count: number, folder: string) {
-    const threads = new Threads(count);
+    const threads = new Threads({ count });
     try {
       const jobs = [0, 1, 2].map((index) =>
         threads.deflate({ file, at: index * 65_536, length: 65_536, level: 6, folder }),
@@ -198,8 +198,19 @@ describe('threads', () => {
     expect(await deflateAll(2, folder)).toEqual(good);
   });
 
+  it('stop in the middle of what they do', async () => {
+    const controller = new AbortController();
+    const threads = new Threads({ count: 1, signal: controller.signal });
+    const large = { file, size: 2 ** 40, ranges: [], wanted: [] };
+    const jobs = [threads.survey(large), threads.survey(large)];
+    await setTimeout(200);
+    controller.abort();
+    for (const job of jobs) await expect(job).rejects.toMatchObject({ kind: 'interrupted' });
+    await threads.close();
+  });
+
   it('take what is outside of the ranges as zeros, and say which file they cannot read', async () => {
-    const threads = new Threads(2);
+    const threads = new Threads({ count: 2 });
     const holes = Buffer.alloc(200_000);
     bytes.copy(holes, 1000, 1000, 5000);
     writeFileSync(join(work, 'holes'), holes);

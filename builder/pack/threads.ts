@@ -69,8 +69,10 @@ export class Threads {
   readonly #busy = new Map<Worker, Waiting>();
   readonly #queue: Waiting[] = [];
 
-  constructor(count: number = availableParallelism()) {
+  /** `signal` closes them, in the middle of what they do. */
+  constructor({ count = availableParallelism(), signal }: { count?: number; signal?: AbortSignal } = {}) {
     this.count = count;
+    signal?.addEventListener('abort', () => void this.close(), { once: true });
   }
 
   /** Deflates a piece of a file, or takes it from where it is kept. */
@@ -93,8 +95,12 @@ export class Threads {
     return this.#do('runs', { file, ranges });
   }
 
+  /** Ends them; jobs that are not done count as interrupted. */
   async close(): Promise<void> {
     const workers = [...this.#idle.splice(0), ...this.#busy.keys()];
+    const left = [...this.#busy.values(), ...this.#queue.splice(0)];
+    this.#busy.clear();
+    for (const { reject } of left) reject(new Failure('interrupted', { what: 'interrupted' }));
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
 

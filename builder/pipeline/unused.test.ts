@@ -37,7 +37,7 @@ it('deflated pieces as well, and nothing that is not ours', async () => {
   mkdirSync(join(folder, 'mine'));
   utimesSync(join(folder, 'mine'), old, old);
   const plain = join(folder, 'plain');
-  const threads = new Threads(1);
+  const threads = new Threads({ count: 1 });
   const job = { at: 0, length: 4, level: 6, folder: join(folder, 'chunks', 'deflate-6-1') };
   const chunkOf = async (text: string) => {
     writeFileSync(plain, text);

@@ -83,7 +83,7 @@ export const disk: Stage<DiskOptions, DiskInputs> = {
     };
     const stamps = await stampsOf(options, inputs.keys, esp.bootState, content);
     writeInPlace(first, stampOffset, stamps[0] ?? new Uint8Array());
-    const threads = new Threads();
+    const threads = new Threads({ signal: workshop.signal });
     try {
       const digests = surveyImage(first, image, threads);
       const copies = others.map(async (to, index) => {

@@ -30,7 +30,7 @@ export const manifest: Stage<z.output<typeof schema>, Readonly<Record<string, st
   schema,
   async run(options, inputs, workshop) {
     const folder = inputs['folder'] ?? '';
-    const threads = new Threads();
+    const threads = new Threads({ signal: workshop.signal });
     const total = Object.values(options.files).flat().length;
     let done = 0;
     try {

@@ -47,7 +47,7 @@ function bytes(length: number, seed: number): Buffer {
 
 beforeAll(async () => {
   for (const folder of [disk, maps]) mkdirSync(folder);
-  const threads = new Threads(2);
+  const threads = new Threads({ count: 2 });
   const [first = '', second = ''] = hostnames.map((hostname) => join(disk, `${hostname}.img`));
   const image = Buffer.alloc(size);
   for (const [index, { start, end }] of mapped.entries()) bytes(end - start, index + 1).copy(image, start);

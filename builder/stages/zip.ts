@@ -42,7 +42,7 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
   schema,
   async run(options, inputs, workshop) {
     const survey = await readSurvey(inputs.disk, options.board);
-    const threads = new Threads();
+    const threads = new Threads({ signal: workshop.signal });
     const total = survey.size * options.hostnames.length;
     let done = 0;
     let first: Packed | undefined;

@@ -31,7 +31,7 @@ export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunk
   async run({ board, hostnames, level, zstd }, { disk, chunks }, workshop) {
     const { result, signal } = workshop;
     const survey = await readSurvey(disk, board);
-    const threads = new Threads();
+    const threads = new Threads({ signal });
     const folder = join(chunks, `zstd-${level}-${zstd}`);
     await sweepPartials(folder);
     const frames = new Frames({ folder, level, threads, signal });
