@@ -12,7 +12,7 @@ export const verb: Verb = {
       act(async (session, path: string) => {
         const state = await stat(path).catch(() => undefined);
         if (state === undefined) throw new Failure('input', { what: 'no such file or folder', where: path });
-        const threads = new Threads();
+        const threads = new Threads({ signal: session.signal });
         try {
           const { good, problems } = await (state.isDirectory()
             ? verifyFolder(path, threads)
