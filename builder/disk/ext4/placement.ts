@@ -14,7 +14,8 @@ import { FIRST_INODE, type Geometry, ROOT_INODE } from './layout.ts';
 const ranks = [
   { every: 16, blocks: 8, inodes: 4 },
   { every: 128, blocks: 16, inodes: 8 },
-  { every: 2048, blocks: 32, inodes: 16 },
+  { every: 512, blocks: 16, inodes: 8 },
+  { every: 2048, blocks: 16, inodes: 16 },
 ] as const;
 /** No more than so many blocks or inodes are left free at a cut, and blocks after a file. */
 const MOST_AT_CUT = 4096;
@@ -60,7 +61,8 @@ export function numberInodes(census: Census, roomy: boolean): number {
 
 /** Gives every inode its blocks, from place `start` on, and gives the first place after them. */
 export function placeBlocks(census: Census, geometry: Geometry, start: number, roomy: boolean): number {
-  const shelves = new Shelves('blocks', start, roomy);
+  // A few inodes more make longer tables: that moves no file.
+  const shelves = new Shelves('blocks', roomy ? rounded(start, 2, MOST_AT_CUT) : start, roomy);
   for (let index = 0; index < census.length; index++) {
     if (census.owner(index) !== index) continue;
     if (index > 1) shelves.cut(census.hash(index));
