@@ -131,7 +131,7 @@ fi
 # As edgekiln.service.
 while :; do
   code=0
-  env -i PATH="$PATH" HOME=/root EDGEKILN_SUPERVISE=1 UV_THREADPOOL_SIZE=2 $SETTINGS \\
+  env -i PATH="$PATH" HOME=/root EDGEKILN_SUPERVISE=1 UV_THREADPOOL_SIZE=2 MALLOC_ARENA_MAX=1 $SETTINGS \\
     node --max-semi-space-size=1 --max-old-space-size=96 \\
     /usr/lib/edgekiln/edgekiln-node.mjs run </dev/null 3>&- || code=$?
   echo "edgekiln-node ended with $code"
