@@ -50,17 +50,37 @@ describe('tables', () => {
     expect(offer(mine, 1)).toBe('older');
     expect(offer({ ...mine, serial: 9 }, 3)).toBe('not signed by its founder');
     expect(offer({ ...mine, site: 'another' }, 1)).toBe('not for this site');
-    const outside = { ...mine, entries: [{ place: place(9), key: keyOf(2), former: [] }] };
+    const outside = { ...mine, entries: [{ place: place(9), key: keyOf(2), withdrew: false, former: [] }] };
     expect(to(undefined, outside, 1)).toBe('not for this site');
-    const moved = { ...mine, serial: 9, entries: [{ place: place(4), key: keyOf(2), former: [] }] };
+    const moved = {
+      ...mine,
+      serial: 9,
+      entries: [{ place: place(4), key: keyOf(2), withdrew: false, former: [] }],
+    };
     expect(offer(moved, 1)).toBe('contradicts');
     expect(offer(handOut(mine, keyOf(3), site), 1)).toHaveProperty('serial', 3);
+  });
+
+  it('that a board gave up a table of its own is noted, also where it has a place already', () => {
+    const mine = handOut(first, keyOf(2), site);
+    expect(handOut(mine, keyOf(2), site)).toBe(mine);
+    const noted = handOut(closeEnrolment(mine), keyOf(2), site, true);
+    expect(noted.entries[1]).toMatchObject({ key: keyOf(2), withdrew: true });
+    expect(handOut(noted, keyOf(2), site, true)).toBe(noted);
+    expect(acceptTable(mine, signTable(sealsOf(1), noted), keyOf(2), site, sealsOf(2))).toBe(noted);
+    const forged = { ...signTable(sealsOf(1), mine), table: noted };
+    expect(acceptTable(mine, forged, keyOf(2), site, sealsOf(2))).toBe('not signed by its founder');
   });
 
   it('a person may give a place to another board; the former one is never listed again', () => {
     const mine = closeEnrolment(handOut(first, keyOf(2), site));
     const replaced = replaceBoard(mine, place(2), keyOf(5));
-    expect(replaced.entries[1]).toEqual({ place: 2, key: keyOf(5), former: [keyOf(2)] });
+    expect(replaced.entries[1]).toEqual({
+      place: 2,
+      key: keyOf(5),
+      withdrew: false,
+      former: [keyOf(2)],
+    });
     expect(acceptTable(mine, signTable(sealsOf(1), replaced), keyOf(1), site, sealsOf(1))).toBe(replaced);
     expect(replaceBoard(replaced, place(3), keyOf(2))).toBe(replaced);
     expect(replaceBoard(replaced, place(1), keyOf(5))).toBe(replaced);

@@ -13,6 +13,8 @@ import type { PublicKey, ShortHash, Signature } from './terms.ts';
 export interface Entry {
   readonly place: Place;
   readonly key: PublicKey;
+  /** It opened a table of its own before, and gave that up for good. */
+  readonly withdrew: boolean;
   /** Keys that had the place before a person replaced them; they are heard no more. */
   readonly former: readonly PublicKey[];
 }
@@ -46,7 +48,9 @@ export interface Claim {
 export const noClaim: Claim = { held: undefined, over: false, withdrew: false };
 
 function statementOf({ site, founder, serial, entries, closed }: Table): string {
-  const list = entries.map(({ place, key, former }) => `${place}=${[key, ...former].join('<')}`).join(',');
+  const list = entries
+    .map(({ place, key, withdrew, former }) => `${place}=${[key, ...former].join('<')}${withdrew ? '!' : ''}`)
+    .join(',');
   return `table|edgekiln|${site}|${founder}|${serial}|${closed ? 'closed' : 'open'}|${list}`;
 }
 
@@ -56,7 +60,7 @@ export function signTable(signatures: Signatures, table: Table): SignedTable {
 
 /** A first table: its founder at the first place that may found. */
 export function newTable(site: Site, founder: PublicKey, own: Place): Table {
-  const entries = [{ place: own, key: founder, former: [] }];
+  const entries = [{ place: own, key: founder, withdrew: false, former: [] }];
   return { site: site.name, founder, serial: 1, entries, closed: sizeOf(site) === 1 };
 }
 
@@ -69,15 +73,23 @@ export function entryOf(table: Table, key: PublicKey): Entry | undefined {
   return table.entries.find((entry) => entry.key === key);
 }
 
-/** The table with a place for this board, in order of arrival; the same table where it has one, or none is to be had. */
-export function handOut(table: Table, key: PublicKey, site: Site): Table {
+/**
+ * The table with a place for this board, in order of arrival; the same table where none is to be had, or it has one
+ * already. That it gave up a table of its own meanwhile is noted.
+ */
+export function handOut(table: Table, key: PublicKey, site: Site, withdrew = false): Table {
+  const own = entryOf(table, key);
+  if (own !== undefined && withdrew && !own.withdrew) {
+    const noted = table.entries.map((entry) => (entry === own ? { ...own, withdrew } : entry));
+    return { ...table, entries: noted, serial: table.serial + 1 };
+  }
   const known = table.entries.some((entry) => entry.key === key || entry.former.includes(key));
   if (table.closed || known) return table;
   const free = site.members.find(
     (member) => member !== undefined && !table.entries.some((entry) => entry.place === member.place),
   );
   if (free === undefined) return table;
-  const entries = [...table.entries, { place: free.place, key, former: [] }];
+  const entries = [...table.entries, { place: free.place, key, withdrew, former: [] }];
   return { ...table, entries, serial: table.serial + 1, closed: entries.length >= sizeOf(site) };
 }
 
@@ -91,7 +103,7 @@ export function replaceBoard(table: Table, place: Place, key: PublicKey): Table 
   const known = table.entries.some((entry) => entry.key === key || entry.former.includes(key));
   if (known || !table.entries.some((entry) => entry.place === place)) return table;
   const entries = table.entries.map((entry) =>
-    entry.place === place ? { place, key, former: [...entry.former, entry.key] } : entry,
+    entry.place === place ? { place, key, withdrew: false, former: [...entry.former, entry.key] } : entry,
   );
   return { ...table, entries, serial: table.serial + 1 };
 }

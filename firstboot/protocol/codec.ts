@@ -139,10 +139,10 @@ function bodyOf(kind: Body['kind'], f: Partial_): Body | undefined {
       return { kind, cause, cluster: clusterId, signature };
     }
     case 'claim': {
-      const { key, class: hardware, canFound, wants } = f;
+      const { key, class: hardware, canFound, wants, withdrew } = f;
       if (key === undefined || hardware === undefined || canFound === undefined) return undefined;
-      if (challenge === undefined) return undefined;
-      return { kind, key, class: hardware, canFound, wants, echo, challenge };
+      if (challenge === undefined || withdrew === undefined) return undefined;
+      return { kind, key, class: hardware, canFound, wants, echo, withdrew, challenge };
     }
     case 'offer': {
       const { key, founder, serial, listed, open, answers, cluster, decided } = f;

@@ -7,7 +7,8 @@ export function stateDiagram(): string {
   const arrows = Object.values(transitions).map(
     ({ from, to, why }) => `  ${from} --> ${to}: ${why.replaceAll(':', ',')}`,
   );
-  return ['stateDiagram-v2', '  [*] --> listening', ...lines, ...arrows].join('\n');
+  const starts = ['  [*] --> listening', '  [*] --> enrolling: claimed site'];
+  return ['stateDiagram-v2', ...starts, ...lines, ...arrows].join('\n');
 }
 
 /** The transitions as a table, by name: what the log says. */

@@ -136,6 +136,7 @@ export function sayClaim(turn: Turn, { key, class: hardware, wants, tables }: En
     canFound: canOpen(state),
     wants: wanted?.founder,
     echo: wanted?.said.challenge,
+    withdrew: state.record.claim?.withdrew === true,
     challenge: state.challenge.newest,
   });
 }
@@ -156,7 +157,7 @@ export function onClaim(turn: Turn, message: Message, body: ClaimBody): void {
   if (!speaksForTable(state)) return;
   const fresh = body.echo === challenge.newest || body.echo === challenge.former;
   if (body.wants === enrolment.key && fresh && mayGive(state))
-    give(turn, (table) => handOut(table, key, state.site));
+    give(turn, (table) => handOut(table, key, state.site, body.withdrew));
   const table = heldTable(state);
   const place = (table === undefined ? undefined : entryOf(table, key)?.place) ?? 0;
   const owed = enrolment.owed.filter((one) => one.challenge !== body.challenge).slice(1 - mostAnswers);
@@ -211,9 +212,10 @@ export function onTable(turn: Turn, signed: SignedTable): void {
   if (enrolment === undefined || record.claim === undefined || state.diskFailed || state.cloned) return;
   const held = heldTable(state);
   if (held !== undefined && held.founder !== signed.table.founder) {
-    // Its founder let itself be listed elsewhere: it gave this table up.
+    // Its founder is listed elsewhere as one that gave its table up: this one.
     const elsewhere = acceptTable(undefined, signed, held.founder, site, turn.signatures);
-    if (typeof elsewhere === 'string' || record.decided !== undefined || record.claim.over) return;
+    if (typeof elsewhere === 'string' || entryOf(elsewhere, held.founder)?.withdrew !== true) return;
+    if (record.decided !== undefined || record.claim.over) return;
     turn.note('enrolment: founder is elsewhere');
     turn.write({ claim: { ...record.claim, over: true } });
     return;

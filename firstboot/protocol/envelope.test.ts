@@ -79,6 +79,7 @@ describe('envelope', () => {
         canFound: true,
         wants: undefined,
         echo: undefined,
+        withdrew: false,
         challenge: 5 as Challenge,
       },
     });

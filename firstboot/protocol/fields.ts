@@ -46,6 +46,7 @@ export interface Fields {
   listed: number;
   open: boolean;
   answers: readonly Answer[];
+  withdrew: boolean;
 }
 
 interface Codec<T> {
@@ -221,4 +222,5 @@ export const fields: { readonly [K in keyof Fields]: Codec<Fields[K]> } = {
       return answers;
     },
   },
+  withdrew: yesOrNo(28),
 };

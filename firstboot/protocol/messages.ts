@@ -126,6 +126,8 @@ export interface ClaimBody {
   /** The table it wants a place of, and the newest challenge of that table's founder: without it no place is given. */
   readonly wants: PublicKey | undefined;
   readonly echo: Challenge | undefined;
+  /** It opened a table before, and gave it up. */
+  readonly withdrew: boolean;
   readonly challenge: Challenge;
 }
 

@@ -9,7 +9,7 @@ import type { Record } from './record.ts';
 
 const magic = Buffer.from('EKRECORD');
 const headLength = 50;
-/** Bytes that one copy may take; a record of seven electors and ten generations has about 20 kB. */
+/** Bytes that one copy may take; seven electors and ten generations make about 20 kB, a table of 253 places 30 kB. */
 const copySize = 128 * 1024;
 
 /** What to write, and where in the file. */

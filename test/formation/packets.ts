@@ -97,6 +97,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     canFound: fc.boolean(),
     wants: maybe(key),
     echo: maybe(challenge),
+    withdrew: fc.boolean(),
     challenge,
   }),
   fc.record({
