@@ -40,6 +40,7 @@ step('style', () => bin('biome', 'check', '.'));
 step('types', () => bin('tsc', '--noEmit'));
 suite('unit', 'vitest.config.ts');
 suite('chains', 'test/chains.config.ts');
+suite('sites', 'test/k3s/vitest.config.ts');
 
 for (const failure of failures) console.error(`failed: ${failure}`);
 console.log(`${passed} passed, ${failed} failed`);
