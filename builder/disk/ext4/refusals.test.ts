@@ -64,6 +64,10 @@ const bad: [entry: Entry, why: string][] = [
     'ext4 has no place for the extended attribute foreign.x',
   ],
   [
+    fifo({ xattrs: [['system.data', Buffer.alloc(1)]] }),
+    'ext4 has no place for the extended attribute system.data',
+  ],
+  [
     fifo({ xattrs: [['system.posix_acl_access', Buffer.alloc(3)]] }),
     'its system.posix_acl_access is not an access control list',
   ],

@@ -13,7 +13,6 @@ const prefixes: readonly (readonly [prefix: string, index: number])[] = [
   ['user.', 1],
   ['trusted.', 4],
   ['security.', 6],
-  ['system.', 7],
 ];
 
 interface Attribute {

@@ -203,6 +203,30 @@ describe('a GUID partition table', () => {
       `another one is ${guid(1)} as well`,
     ],
     [
+      {
+        partitions: [
+          { ...linux, name: 'one', guid: guid(1).replace(/.$/, 'a'), start: 4 * MiB },
+          { ...linux, name: 'two', guid: guid(1).replace(/.$/, 'A'), start: 5 * MiB },
+        ],
+      },
+      'partition two cannot be put on the disk',
+      `another one is ${guid(1).replace(/.$/, 'A')} as well`,
+    ],
+    [
+      {
+        partitions: Array.from({ length: 129 }, (_, i) => {
+          return { ...linux, name: `p${i}`, guid: guid(i), start: (4 + i) * MiB };
+        }),
+      },
+      'partition p128 cannot be put on the disk',
+      'a GPT has 128',
+    ],
+    [
+      { size: 1024, partitions: [] },
+      'a partition table cannot be put on the disk',
+      'it takes 34304 bytes, and the disk has 1024',
+    ],
+    [
       { size: 64 * MiB + 1 },
       'a partition table cannot be put on the disk',
       'the disk does not end at a sector',

@@ -43,11 +43,13 @@ export interface GptOptions {
 /** Plans a whole disk. Refuses partitions that overlap, leave the disk, or are smaller than what is in them. */
 export function planGpt(options: GptOptions): Volume {
   const { size, partitions, extra = [] } = options;
-  if (partitions.length > entryCount) throw refusal('a disk', `it has at most ${entryCount} partitions`);
+  if (partitions.length > entryCount)
+    throw refusal(`partition ${partitions[entryCount]?.name}`, `a GPT has ${entryCount}`);
   if (size % sectorSize !== 0) throw refusal('a partition table', 'the disk does not end at a sector');
-  const twice = partitions.find(
-    ({ guid }, index) => partitions.findIndex((one) => one.guid === guid) < index,
-  );
+  const least = (headSectors + tableSectors + 1) * sectorSize;
+  if (size < least) throw refusal('a partition table', `it takes ${least} bytes, and the disk has ${size}`);
+  const guids = partitions.map(({ guid }) => guid.toLowerCase());
+  const twice = partitions.find((_, index) => guids.indexOf(guids[index] ?? '') < index);
   if (twice !== undefined) throw refusal(`partition ${twice.name}`, `another one is ${twice.guid} as well`);
   const sectors = size / sectorSize;
   const lastUsable = sectors - tableSectors - 2;
