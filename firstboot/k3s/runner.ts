@@ -9,6 +9,7 @@ import { nodeOf, type Serving } from './serving.ts';
 import type { Node } from './settings.ts';
 import { nodePassword, readStore, type Store, writeStore } from './store.ts';
 import type { K3sRole, Units } from './units.ts';
+import { syncWritten } from './written.ts';
 
 /** Nothing is wrong: what it waits for comes by itself. */
 export class Waiting extends Error {}
@@ -92,6 +93,7 @@ export class Runner {
     const works = await this.#works(store).catch(() => false);
     // Asking systemd takes a program: only where there is a doubt.
     if (!works && (await units.running()) === undefined) await this.launch(store);
+    if (!this.ready) await syncWritten(this.#facts.paths);
     if (works === this.ready) return false;
     this.ready = works;
     if (works) await this.#keepReady(store);
