@@ -224,7 +224,9 @@ export function onTable(turn: Turn, signed: SignedTable): void {
   if (typeof taken === 'string') {
     turn.note('enrolment: table refused');
   } else if (held === undefined) {
-    if (state.phase === 'enrolling') bind(turn, signed);
+    // That it gave up a table of its own must stand there first: it releases who is bound to that.
+    const noted = entryOf(taken, enrolment.key)?.withdrew === true || !record.claim.withdrew;
+    if (state.phase === 'enrolling' && noted) bind(turn, signed);
   } else if (entryOf(taken, enrolment.key) === undefined) {
     turn.note('enrolment: replaced');
     turn.write({ claim: { ...record.claim, over: true } });

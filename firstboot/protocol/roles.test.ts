@@ -118,6 +118,19 @@ describe('roles', () => {
     expect(decide([server(1), server(2), server(3)], after)).toMatchObject({ change: { kind: 'end' } });
   });
 
+  it('four voters, because one that was given up came all the same: one is taken back', () => {
+    const four = [server(1), server(2), server(3), server(4, { class: 2 }), node(5)];
+    const decision = decide(four);
+    expect(decision).toMatchObject({ change: { kind: 'begin', operation: { dead: { name: 'n4' } } } });
+    if (decision.kind !== 'journal') throw new Error(decision.kind);
+    const journal = applyChange(emptyJournal, decision.change);
+    expect(decide(four, journal)).toMatchObject({ kind: 'delete', name: 'n4', uid: 'u4' });
+    expect(decide(four.toSpliced(3, 1), journal)).toMatchObject({ change: { kind: 'end' } });
+    const away = four.with(1, server(2, { ready: false, unchangedFor: 1 }));
+    expect(decide(away)).toMatchObject({ kind: 'nothing' });
+    expect(decide(away, journal)).toMatchObject({ change: { kind: 'end' } });
+  });
+
   it('quorum lost is an alarm and nothing else', () => {
     expect(decide([server(1)], emptyJournal, false)).toMatchObject({ kind: 'alarm' });
   });

@@ -89,6 +89,12 @@ function considerGrowing(view: ClusterView, settings: RoleSettings): Decision {
   const eligible = nodes.filter((node) => node.eligible && node.ready);
   const target = eligible.length >= settings.promoteAt ? settings.servers : 1;
   const odd = target === 5 && eligible.length < 5 ? 3 : target;
+  if (servers.length > settings.servers && areEven(nodes)) {
+    // A candidate that was given up became a voter all the same.
+    const [surplus] = [...servers].sort((a, b) => b.class - a.class || b.place - a.place);
+    if (surplus !== undefined)
+      return begin(view, { kind: 'grow', candidates: [], tried: [], dead: identityOf(surplus) }, 'mend');
+  }
   if (servers.length >= odd) return { kind: 'nothing', why: 'as many servers as there should be' };
   if (servers.some((node) => !node.ready))
     return { kind: 'nothing', why: 'a server is away: etcd would refuse' };
@@ -104,8 +110,7 @@ function goOnGrowing(view: ClusterView, operation: Operation): Decision {
   const { dead } = operation;
   if (dead !== undefined) {
     const back = nodes.find((node) => node.name === dead.name && node.uid === dead.uid && node.voter);
-    const pair = nodes.filter((node) => node.voter && node.ready).length === 2;
-    if (back === undefined || !pair) return end(view, 'undone');
+    if (back === undefined || !areEven(nodes)) return end(view, 'undone');
     return { kind: 'delete', operation: operation.id, ...identityOf(back) };
   }
   const missing = operation.candidates.filter(
@@ -130,6 +135,12 @@ function goOnGrowing(view: ClusterView, operation: Operation): Decision {
     return journal(view, { kind: 'retreat', dead: identityOf(only) });
   }
   return end(view, 'undone');
+}
+
+/** An even number of voters, and every server well: one can be taken back without a risk. */
+function areEven(nodes: readonly NodeView[]): boolean {
+  const servers = nodes.filter((node) => node.server);
+  return servers.length % 2 === 0 && servers.every((node) => node.voter && node.ready);
 }
 
 /** Away for longer than the restart that a promotion is, or no voter in time. */

@@ -176,12 +176,6 @@ export const mutants: readonly Mutant[] = [
     to: 'table.founder !== key',
   },
   {
-    rule: 'a table is over where its founder is listed in another',
-    file: 'enrolment.ts',
-    from: "typeof elsewhere === 'string' || entryOf(elsewhere, held.founder)?.withdrew !== true",
-    to: "typeof elsewhere === 'string'",
-  },
-  {
     rule: 'a board that got a place does not settle anew',
     file: 'enrolment.ts',
     from: '  if (!opened && state.carrierAt !== undefined) state.carrierAt = now;',
