@@ -14,7 +14,7 @@ import {
   signTable,
   type Table,
 } from './claims.ts';
-import type { ClaimBody, Hello, Message } from './messages.ts';
+import type { ClaimBody, Message } from './messages.ts';
 import { freshRecord } from './record.ts';
 import { nowhere } from './site.ts';
 import type { Claimant, Draft, Enrolment, OtherTable, State } from './state.ts';
@@ -283,18 +283,4 @@ export function fetchTable(turn: Turn, founder: PublicKey, from: Place): void {
   if (state.fetching !== undefined && now < state.fetching.until) return;
   state.fetching = { from, until: now + fetchLasts };
   turn.act({ kind: 'fetchTable', founder, from });
-}
-
-/** A member of the same table that knows more of it, or less. */
-export function followTable(turn: Turn, message: Message, { serial }: Hello): void {
-  const table = heldTable(turn.state);
-  if (table === undefined || serial === undefined || serial === table.serial) return;
-  if (serial > table.serial) fetchTable(turn, table.founder, message.from);
-  else tellTable(turn);
-}
-
-/** The next hello comes with an offer: who knows less of the table may not know this board's key. */
-function tellTable(turn: Turn): void {
-  change(turn, { tells: true });
-  turn.helloWithin(1_000);
 }

@@ -1,7 +1,7 @@
 // The protocol as one function: a state and an event give the next state and what is to be done.
 import { answerAccept, answerPrepare } from './acceptor.ts';
 import { hear } from './discovery.ts';
-import { followTable, onClaim, onCloseEnrolment, onReplace, onTable } from './enrolment.ts';
+import { onClaim, onCloseEnrolment, onReplace, onTable } from './enrolment.ts';
 import type { Effect, Event, Start } from './events.ts';
 import { considerElection, considerFounding, onIdentity } from './founding.ts';
 import { followIfAhead, onDossier, onLoss, watchForLoss } from './generations.ts';
@@ -25,7 +25,7 @@ import type { Signatures } from './signatures.ts';
 import { begin } from './start.ts';
 import type { State } from './state.ts';
 import { diskFailed, persisted, retryDisk } from './storage.ts';
-import { considerTables, onOffer } from './tables.ts';
+import { considerTables, followTable, onOffer } from './tables.ts';
 import { never } from './terms.ts';
 import { watchEvery } from './timings.ts';
 import { Turn } from './turn.ts';

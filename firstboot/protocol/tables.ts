@@ -13,7 +13,7 @@ import {
   unseat,
 } from './enrolment.ts';
 import { leave, yieldTo } from './membership.ts';
-import type { Message, Offer } from './messages.ts';
+import type { Hello, Message, Offer } from './messages.ts';
 import type { Enrolment, OtherTable, State } from './state.ts';
 import { joinLasts, serverSilent } from './timings.ts';
 import type { Turn } from './turn.ts';
@@ -50,6 +50,20 @@ export function onOffer(turn: Turn, message: Message, said: Offer): void {
   const others = enrolment.tables.filter((one) => one !== known).slice(-31);
   change(turn, { tables: [...others, table] });
   considerTables(turn);
+}
+
+/** A member of the same table that knows more of it, or less. */
+export function followTable(turn: Turn, message: Message, { serial }: Hello): void {
+  const table = heldTable(turn.state);
+  if (table === undefined || serial === undefined || serial === table.serial) return;
+  if (serial > table.serial) fetchTable(turn, table.founder, message.from);
+  else tellTable(turn);
+}
+
+/** The next hello comes with an offer: who knows less of the table may not know this board's key. */
+function tellTable(turn: Turn): void {
+  change(turn, { tells: true });
+  turn.helloWithin(1_000);
 }
 
 /** Looked at whenever time has passed, or another table was heard. */
