@@ -15,7 +15,7 @@ import { type Node, Nodes, root } from './nodes.ts';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 const MOST_LINKS = 40;
-const DEFAULT_BUDGET = 32 * 1024 * 1024;
+const DEFAULT_BUDGET = 24 * 1024 * 1024;
 /** Longer names of one component, or targets, are no use to any filesystem. */
 const MOST_BYTES = 32 * 1024;
 
