@@ -44,9 +44,9 @@ function processes(): number {
   const pids = files.flatMap((file) => (existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []));
   return new Set(pids.filter((pid) => pid !== '')).size;
 }
-/** Cables, and mounts of the hosts that this machine would see. */
-const left = (): string[] => [
-  ...readdirSync('/sys/class/net').filter((name) => name.startsWith('ek')),
+/** Cables of a keeper, and mounts of the hosts that this machine would see. */
+const left = (pid: number): string[] => [
+  ...readdirSync('/sys/class/net').filter((name) => name.startsWith(`ek${pid.toString(36)}.`)),
   ...readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .filter((line) => line.includes(folder)),
@@ -66,7 +66,8 @@ it('refuses what is for machines, and says what of a profile it does not try', a
 });
 
 it('a keeper that is killed takes all with it; the next verb removes what files and groups it left', async () => {
-  process.kill(keeper(), 'SIGKILL');
+  const pid = keeper();
+  process.kill(pid, 'SIGKILL');
   await until(
     'no process',
     10,
@@ -76,7 +77,7 @@ it('a keeper that is killed takes all with it; the next verb removes what files 
   await until(
     'no cable',
     10,
-    async () => left(),
+    async () => left(pid),
     (names) => names.length === 0,
   );
   expect((await lab('down')).stdout).toContain(`down: ${site}`);
@@ -86,10 +87,11 @@ it('a keeper that is killed takes all with it; the next verb removes what files 
 it.each([0, 400, 1500])('Ctrl-C %i ms after hosts begin to start leaves nothing behind', async (later) => {
   const starting = lab(...up, '--wait', '60');
   await until('the keeper', 30, async () => existsSync(state), Boolean);
+  const pid = keeper();
   await sleep(later);
   starting.kill('SIGINT');
   const ended = await starting;
   if (ended.exitCode !== 0) expect(ended.exitCode).toBe(130);
   await lab('down');
-  expect([processes(), groupsOf(site), left()]).toEqual([0, [], []]);
+  expect([processes(), groupsOf(site), left(pid)]).toEqual([0, [], []]);
 });

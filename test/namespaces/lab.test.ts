@@ -99,7 +99,9 @@ it('keep their data over a power cut, but no process; flashed again they begin a
 it('leave nothing behind', async () => {
   await site.stop();
   expect(groupsOf('nslab')).toEqual([]);
-  expect(readdirSync('/sys/class/net').filter((name) => name.startsWith('ek'))).toEqual([]);
+  expect(
+    readdirSync('/sys/class/net').filter((name) => name.startsWith(`ek${process.pid.toString(36)}.`)),
+  ).toEqual([]);
 });
 
 /** Processes of the test's own that are still there. */
