@@ -24,7 +24,7 @@ describe('simulator', () => {
     // Rare among so few; a person releases only where a person was asked.
     const rare = ['demoted', 'cloned', 'released'];
     expect(unreached.filter((name) => !rare.includes(name))).toEqual([]);
-  });
+  }, 120_000);
 
   it('seed 258590: a ballot that was deferred begins when it is due, whatever fractions round to', () => {
     expect(run(draw(258_590)).violations).toEqual([]);
@@ -65,5 +65,5 @@ describe('simulator', () => {
       },
     );
     fc.assert(property, { numRuns: 150 });
-  });
+  }, 120_000);
 });
