@@ -1,11 +1,13 @@
-// The initrd's care for the boot state, and its choice of the disk, run by busybox on images: it must take the same
-// copies for whole as the agent does.
+// The initrd's care for the boot state, its choice of the disk, and when it makes data, run by busybox on images: it must
+// take the same copies for whole as the agent does.
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type BootState, bootStateSize, decodeBootState, encodeBootState } from '../../formats/bootstate.ts';
+import { type Stamp, sealStamp } from '../../formats/stamp.ts';
 
 const MiB = 1024 * 1024;
 const sector = 512;
@@ -18,6 +20,20 @@ function scratch(): string {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }
+
+const { privateKey } = generateKeyPairSync('ed25519');
+const extent = { start: 8 * MiB, size: MiB };
+const stamp: Stamp = {
+  version: 1,
+  site: 'quickstart',
+  device: 'shop-01',
+  hostname: 'shop-01',
+  place: 1,
+  flash: '6a1ff1c8-3b7a-4d0c-8a54-8f1d86b3a7a1',
+  deviceKey: Buffer.alloc(32, 7).toString('base64'),
+  disk: { bootState: [extent, extent], slots: { a: extent, b: extent } },
+  slot: { digest: 'd'.repeat(64), mapped: [[0, MiB]] },
+};
 
 const busybox = (script: string): string =>
   execFileSync('busybox', ['sh', '-c', script], { encoding: 'utf8' });
@@ -39,8 +55,15 @@ describe('the boot state', () => {
     const disk = Buffer.alloc(5 * MiB, 0x55);
     for (const [index, copy] of copies.entries()) copy.copy(disk, at[index]);
     writeFileSync(file, disk);
-    const stamp = { bootState: at.map((start) => ({ start, size: bootStateSize })) };
-    writeFileSync(join(folder, 'stamp'), `\0\x01{"disk":${JSON.stringify(stamp)}}\0\0`);
+    const [one = 0, two = 0] = at;
+    const bootState = [
+      { start: one, size: bootStateSize },
+      { start: two, size: bootStateSize },
+    ] as const;
+    writeFileSync(
+      join(folder, 'stamp'),
+      sealStamp({ ...stamp, disk: { ...stamp.disk, bootState } }, privateKey),
+    );
     mkdirSync(join(folder, 'sys/disk/disk1'), { recursive: true });
     for (const [name, value] of [
       ['partition', 1],
@@ -48,8 +71,9 @@ describe('the boot state', () => {
       ['size', MiB / sector],
     ])
       writeFileSync(join(folder, 'sys/disk/disk1', String(name)), `${value}\n`);
-    const script = `disk=disk
-      say() { echo "$*"; }
+    // What is a problem reaches the status, what is only said does not.
+    const script = `disk=disk; slot=a
+      say() { echo "only said: $*"; }
       problem() { echo "$*"; }
       ${part('# The block device of a partition', '# --- The boot state')}
       ${part('# Whether the copy of the boot state', '# A watchdog resets')}`;
@@ -86,13 +110,18 @@ describe('the boot state', () => {
     }
   });
 
-  test('two whole copies, and two that are not, are left alone', () => {
+  test('two whole copies are left alone', () => {
     for (const copies of [
       [old, now],
       [now, old],
-      [garbage, mixed(now, old)],
     ] as const)
       expect(mend(copies)).toEqual({ said: '', found: copies });
+  });
+
+  test('two that are not are left to the agent, and the status says so', () => {
+    const said = 'the boot state was lost: slot a was started, and the agent writes it anew\n';
+    const copies = [garbage, mixed(now, old)] as const;
+    expect(mend(copies)).toEqual({ said, found: copies });
   });
 
   test('a stamp that names bytes outside of the ESP moves nothing', () => {
@@ -101,7 +130,7 @@ describe('the boot state', () => {
 });
 
 describe('the disk', () => {
-  const flash = '6a1ff1c8-3b7a-4d0c-8a54-8f1d86b3a7a1';
+  const { flash } = stamp;
 
   /** Chooses among disks with these names, of which some carry the stamp. */
   function choose(disks: Readonly<Record<string, string>>, preference: string): string {
@@ -154,5 +183,35 @@ describe('the disk', () => {
 
   test('is none: the device starts again', () => {
     expect(() => choose({ sda: 'another' }, '')).toThrow(expect.objectContaining({ status: 4 }));
+  });
+});
+
+describe('data without a superblock', () => {
+  /** Whether the first MiB of this partition passes for the zeros that flashing leaves. */
+  function isEmpty(bytes: Buffer | 'a folder'): boolean {
+    const folder = scratch();
+    const file = join(folder, 'data');
+    if (bytes === 'a folder') mkdirSync(file);
+    else writeFileSync(file, bytes);
+    const check = part('first_mib_is_empty()', 'make_data() {').replace('/dev/$data', file);
+    return busybox(`${check}\nfirst_mib_is_empty && echo empty || echo not`) === 'empty\n';
+  }
+
+  test('is made where a whole MiB of zeros was read', () => {
+    expect(isEmpty(Buffer.alloc(MiB))).toBe(true);
+    expect(isEmpty(Buffer.concat([Buffer.alloc(MiB), Buffer.alloc(MiB, 0x55)]))).toBe(true);
+  });
+
+  test.each([0, 1080, MiB - 1])('is not made over a byte that stands at %d', (at) => {
+    for (const value of [1, 0x7f, 0x80, 0xff]) {
+      const bytes = Buffer.alloc(2 * MiB);
+      bytes[at] = value;
+      expect(isEmpty(bytes)).toBe(false);
+    }
+  });
+
+  test('is not made over what cannot be read: a bad block is no empty one', () => {
+    expect(isEmpty('a folder')).toBe(false);
+    expect(isEmpty(Buffer.alloc(64 * 1024))).toBe(false);
   });
 });
