@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { BootState } from '../../formats/bootstate.ts';
 import { config, stamp } from '../device.fixture.ts';
 import { renderPage } from './page.ts';
 import { type Facts, type Status, statusOf } from './status.ts';
@@ -87,6 +88,19 @@ test.each<[string, Partial<Facts>, Partial<Status>]>([
   ['no page', { page: { failed: 'port taken' } }, { phase: 'idle', healthy: false, urls: [] }],
 ])('%s', (_, changed, expected) => {
   expect(statusOf({ ...whole, ...changed })).toMatchObject(expected);
+});
+
+test('a good slot that was to be started and could not be is a problem; one that waits for its trial is none', () => {
+  const problemsOf = (running: 'a' | 'b', state: Partial<BootState>): readonly string[] => {
+    const found: BootState = { seq: 3, primary: 'a', a: 'good', b: 'good', left: 8, ...state };
+    const record = { ...whole.record, slot: running };
+    return statusOf({ ...whole, record, slots: { state: found, filling: undefined } }).problems;
+  };
+  const said = 'slot A was to be started and could not be: slot B runs';
+  expect(problemsOf('b', {})).toEqual([said]);
+  expect(problemsOf('a', {})).toEqual([]);
+  expect(problemsOf('a', { primary: 'b', b: 'trial' })).toEqual([]);
+  expect(problemsOf('b', { b: 'trial', left: 9 })).toEqual([]);
 });
 
 test('since when something is waited for is remembered, and forgotten when it came', () => {

@@ -175,7 +175,18 @@ export const dataWords: Readonly<Record<DataState, string>> = {
   foreign: 'it belongs to another flash of this disk',
 };
 
-function problems({ config, identity, record, page, formation, k3s, problems }: Facts): string[] {
+/** Both slots are good, and not the one that was to be started runs: its kernel or initrd cannot be read. */
+function slotProblem({ record: { slot: running }, slots }: Facts): string | undefined {
+  const state = slots?.state;
+  if (state === undefined || running === undefined || running === state.primary) return undefined;
+  // A trial may wait for its turn, or have been put off.
+  if (state.a !== 'good' || state.b !== 'good') return undefined;
+  const [wanted, runs] = [state.primary.toUpperCase(), running.toUpperCase()];
+  return `slot ${wanted} was to be started and could not be: slot ${runs} runs`;
+}
+
+function problems(facts: Facts): string[] {
+  const { config, identity, record, page, formation, k3s, problems } = facts;
   const list: string[] = [];
   if ('unusable' in config) list.push(config.unusable);
   if (!identity.known) list.push(identity.why);
@@ -185,6 +196,8 @@ function problems({ config, identity, record, page, formation, k3s, problems }: 
       `data is ${state}: ${detail === '' ? dataWords[state] : detail}; so it neither votes, founds nor joins`,
     );
   }
+  const slot = slotProblem(facts);
+  if (slot !== undefined) list.push(slot);
   if ('failed' in page) list.push(`the status page is not served: ${page.failed}`);
   if (formation !== undefined) list.push(...alarmLines(formation));
   return [...list, ...(k3s?.problems ?? []), ...record.problems, ...problems];
