@@ -7,6 +7,16 @@ import { isRecord, parseJson } from './json.ts';
 /** The value of an option of k3s, as in its config.yaml. */
 export type K3sSetting = string | number | boolean | readonly (string | number | boolean)[];
 
+/**
+ * Options of k3s that hold where a profile does not name them: what a small site does without, since each costs memory
+ * on every server. One that a profile names is taken as it is there, so its `disable` is the whole list.
+ */
+export const k3sDefaults: Readonly<Record<string, K3sSetting>> = {
+  disable: ['traefik', 'servicelb', 'metrics-server', 'local-storage'],
+  'disable-helm-controller': true,
+  'disable-cloud-controller': true,
+};
+
 /** The wired interfaces of a device, as systemd.network matches them: what may be its LAN where nobody says otherwise. */
 export const wiredInterfaces = 'en* eth*';
 

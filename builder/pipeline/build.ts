@@ -1,8 +1,10 @@
 // From a loaded profile to images: the one way of the data, stage after stage.
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
+import type { SiteApp } from '../../formats/app.ts';
 import { Failure } from '../../formats/errors.ts';
 import { localesPackage } from '../artifacts/debian/packages.ts';
+import { pulledAlways } from '../artifacts/images/wanted.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
 import { fetchLocked, lockForBuild } from '../artifacts/locking.ts';
 import type { Store } from '../artifacts/store.ts';
@@ -160,6 +162,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
       'images',
       'no archive of k3s: without internet its devices start no pod (k3s.images)',
     );
+  sayPulled(apps, (line) => work.options.reporter.say('images', line));
   const archives = await imageBytes(imagesResult.path);
   // The base is not there yet: its packages take more installed than packed.
   proveFits(plan, loaded, { slot: packedBytes(set) + archives, images: archives });
@@ -243,6 +246,17 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const chunks = join(work.results, chunksFolder);
   await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
   return { plan, budget, stages: runner.records.slice(before) };
+}
+
+/** What is in the image and asked of a registry all the same. */
+function sayPulled(apps: readonly SiteApp[], say: (line: string) => void): void {
+  for (const { name, objects } of apps) {
+    const images = pulledAlways(objects);
+    if (images.length > 0)
+      say(
+        `app ${name}: without internet it does not start, since it pulls at every start: ${images.join(', ')} (write imagePullPolicy: IfNotPresent, or a tag other than latest)`,
+      );
+  }
 }
 
 /** The time of everything that is made, in seconds since 1970. */

@@ -1,5 +1,5 @@
 // The configuration of k3s, as data. Pure. Written as JSON, which YAML contains.
-import type { AgentConfig, K3sSetting } from '../../formats/agentconfig.ts';
+import { type AgentConfig, type K3sSetting, k3sDefaults } from '../../formats/agentconfig.ts';
 import type { Options, Store } from './store.ts';
 
 /** Options that k3s wants equal on all servers and does not check: fixed when the cluster is founded. */
@@ -18,19 +18,12 @@ const agentKnows = new Set(
   disable-apiserver-lb`.split(/\s+/),
 );
 
-/** What a small site does without unless its profile says otherwise: each costs memory on every server. */
-const trimmed: Options = {
-  disable: ['traefik', 'servicelb', 'metrics-server', 'local-storage'],
-  'disable-helm-controller': true,
-  'disable-cloud-controller': true,
-};
-
 /** The critical options of a cluster that this image would found. */
 export function criticalOptions({ k3s, network }: AgentConfig): Options {
   const own = Object.entries(k3s?.config ?? {}).filter(([name]) => critical.test(name));
   const nets =
     network === undefined ? {} : { 'cluster-cidr': network.podCidr, 'service-cidr': network.serviceCidr };
-  return { ...trimmed, ...nets, ...Object.fromEntries(own) };
+  return { ...k3sDefaults, ...nets, ...Object.fromEntries(own) };
 }
 
 export interface Node {

@@ -9,7 +9,7 @@ import { dockerFiles, type FixtureImage, ociFiles, writeTar } from './archive.fi
 import { type ImageArchive, readImageArchive } from './archive.ts';
 import { matchImages } from './gate.ts';
 import { trimArchive } from './trim.ts';
-import { disabledAddons, imagesOfK3s, imagesOfObjects } from './wanted.ts';
+import { disabledAddons, imagesOfK3s, imagesOfObjects, pulledAlways } from './wanted.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -124,13 +124,16 @@ describe('what is wanted', () => {
   test('of k3s is its list, less what is switched off', () => {
     expect(imagesOfK3s(list, 'v1', []).map(({ name }) => name)).toEqual(list.split('\n'));
     const config = { disable: ['traefik', 'servicelb,metrics-server', 'local-storage'] };
-    expect(disabledAddons(config)).toEqual(['traefik', 'servicelb', 'metrics-server', 'local-storage']);
+    const all = ['traefik', 'servicelb', 'metrics-server', 'local-storage', 'helm-controller'];
+    expect(disabledAddons(config)).toEqual(all);
     expect(imagesOfK3s(`${list}\n\n# more\n`, 'v1', disabledAddons(config))).toEqual([
       { name: 'docker.io/rancher/mirrored-coredns-coredns:1.13.1', by: 'k3s v1' },
       { name: 'docker.io/rancher/mirrored-pause:3.6', by: 'k3s v1' },
     ]);
-    expect(disabledAddons({})).toEqual([]);
-    expect(disabledAddons({ disable: 'coredns' })).toEqual(['coredns']);
+    // What the agent hands to k3s where the profile says nothing.
+    expect(disabledAddons({})).toEqual(all);
+    expect(disabledAddons({ disable: 'coredns' })).toEqual(['coredns', 'helm-controller']);
+    expect(disabledAddons({ disable: [], 'disable-helm-controller': false })).toEqual([]);
   });
 
   test('of objects is every container of every pod', () => {
@@ -160,6 +163,17 @@ data: { image: not/an/image, containers: none }
       'docker.io/shop/web:2',
     ]);
   });
+});
+
+test('what is pulled at every start: by policy, or by the tag latest where there is no policy', () => {
+  const containers = [
+    { image: 'shop/web' },
+    { image: 'shop/a:latest', imagePullPolicy: 'IfNotPresent' },
+    { image: 'shop/b:2', imagePullPolicy: 'Always' },
+    { image: 'shop/c:2' },
+    { image: `shop/d@sha256:${'0'.repeat(64)}` },
+  ];
+  expect(pulledAlways([{ spec: { template: { spec: { containers } } } }])).toEqual(['shop/b:2', 'shop/web']);
 });
 
 describe('the gate', () => {

@@ -72,6 +72,23 @@ test('of a release: its list less what is disabled, and the apps', async () => {
   ]);
 });
 
+test('of options of k3s that name one', async () => {
+  const k3s = `{ release: ${release}, config: { pause-image: "shop/pause:1" } }`;
+  const { wanted } = await imagesOfSite(profile(k3s), 'amd64', { lock, store, apps: [] });
+  expect(wanted.at(-1)).toEqual({ name: 'docker.io/shop/pause:1', by: 'k3s.config.pause-image' });
+});
+
+test('a chart that devices would install by themselves is refused', async () => {
+  const object = { apiVersion: 'helm.cattle.io/v1', kind: 'HelmChart', metadata: { name: 'grafana' } };
+  const inner: SiteApp = { version: 1, name: 'web', namespace: 'default', objects: [object] };
+  await expect(
+    imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, apps: [inner] }),
+  ).rejects.toMatchObject({
+    kind: 'input',
+    problems: [{ what: 'app web has its devices install a chart: HelmChart grafana' }],
+  });
+});
+
 test('of the stand-in: the apps alone', async () => {
   const { wanted } = await imagesOfSite(profile('{ standIn: true }'), 'amd64', { lock, store, apps });
   expect(wanted.map(({ by }) => by)).toEqual(['app web', 'app till']);

@@ -9,7 +9,7 @@ import { k3sFiles } from '../k3s.ts';
 import type { Lock, PinnedFile } from '../lock.ts';
 import type { Sha256 } from '../sha256.ts';
 import { digestOf, type Store } from '../store.ts';
-import { disabledAddons, imagesOfK3s, imagesOfObjects, type WantedImage } from './wanted.ts';
+import { disabledAddons, imagesOfK3s, imagesOfObjects, imagesOfOptions, type WantedImage } from './wanted.ts';
 
 /** An archive on this machine, under the name that people know it by. */
 export interface SiteArchive {
@@ -32,8 +32,12 @@ export async function imagesOfSite(
   architecture: Architecture,
   from: { readonly lock: Lock; readonly store: Store; readonly apps: readonly SiteApp[] },
 ): Promise<SiteImages> {
+  refuseInnerCharts(from.apps);
   const k3s = await imagesOfRelease(profile, architecture, from);
-  const wanted = [...k3s.wanted];
+  const wanted = [
+    ...k3s.wanted,
+    ...(profile.k3s.kind === 'standIn' ? [] : imagesOfOptions(profile.k3s.config)),
+  ];
   const archives = [...k3s.archives];
   for (const { name, objects } of from.apps) wanted.push(...imagesOfObjects(objects, `app ${name}`));
   for (const app of profile.apps) {
@@ -43,6 +47,20 @@ export async function imagesOfSite(
     }
   }
   return { wanted, archives, whole: k3s.whole };
+}
+
+/** A chart that a device would install by itself: nobody knows here what it wants. */
+function refuseInnerCharts(apps: readonly SiteApp[]): void {
+  const problems = apps.flatMap(({ name, objects }) =>
+    objects
+      .filter(({ apiVersion, kind }) => kind === 'HelmChart' && apiVersion.startsWith('helm.cattle.io/'))
+      .map(({ metadata }) => ({
+        what: `app ${name} has its devices install a chart: HelmChart ${metadata.name}`,
+        why: 'which images it needs cannot be known here, and without internet a device gets neither them nor the chart',
+        fix: `make it an app, which is rendered while the image is built: apps: [{name: ${metadata.name}, chart: {path: …}}]`,
+      })),
+  );
+  if (problems.length > 0) throw new Failure('input', problems);
 }
 
 /** A release names its images; a binary of one's own comes with archives of them; the stand-in has none. */

@@ -1,4 +1,5 @@
 // Which images a site needs: k3s's own, less what the profile switches off, and those of manifests.
+import { k3sDefaults } from '../../../formats/agentconfig.ts';
 import { parseReference, printReference } from './reference.ts';
 
 /** An image, and who asks for it. */
@@ -9,11 +10,12 @@ export interface WantedImage {
   readonly by: string;
 }
 
-/** Add-ons of k3s, by the word that `disable` takes, and their repositories. Anything else in the list is always needed. */
+/** Add-ons of k3s, by the word that `disable` takes (helm-controller has an option of its own), and their repositories. Anything else in the list is always needed. */
 const addons: Readonly<Record<string, readonly RegExp[]>> = {
   coredns: [/coredns-coredns$/],
   servicelb: [/klipper-lb$/],
-  traefik: [/library-traefik$/, /klipper-helm$/], // installed by a Helm job
+  traefik: [/library-traefik$/],
+  'helm-controller': [/klipper-helm$/],
   'metrics-server': [/metrics-server$/],
   'local-storage': [/local-path-provisioner$/, /library-busybox$/],
 };
@@ -29,13 +31,21 @@ export function imagesOfK3s(list: string, release: string, disabled: readonly st
     .map((line) => wanted(line, `k3s ${release}`));
 }
 
-/** Add-ons that options of k3s switch off: `disable` as a list or parted by commas. */
+/** Add-ons that are switched off by options of k3s, or by their defaults: `disable` is a list or parted by commas. */
 export function disabledAddons(config: Readonly<Record<string, unknown>>): string[] {
-  const given = config['disable'];
-  const values = Array.isArray(given) ? given : [given];
-  return values
+  const { disable, 'disable-helm-controller': noHelm } = { ...k3sDefaults, ...config };
+  const words = (Array.isArray(disable) ? disable : [disable])
     .flatMap((value) => (typeof value === 'string' ? value.split(',') : []))
     .map((word) => word.trim());
+  return String(noHelm) === 'true' ? [...words, 'helm-controller'] : words;
+}
+
+/** The images that options of k3s name. */
+export function imagesOfOptions(config: Readonly<Record<string, unknown>>): WantedImage[] {
+  return ['pause-image', 'helm-job-image'].flatMap((option) => {
+    const value = config[option];
+    return typeof value === 'string' ? [wanted(value, `k3s.config.${option}`)] : [];
+  });
 }
 
 /** The images of the containers in Kubernetes objects, wherever a pod is described in them. */
@@ -45,21 +55,53 @@ export function imagesOfObjects(objects: readonly unknown[], by: string): Wanted
   return [...names].sort().map((name) => wanted(name, by));
 }
 
+/**
+ * Images that a kubelet asks a registry for at every start of a container, though it has them: those with the policy
+ * Always, which is also that of the tag `latest` where none is written.
+ */
+export function pulledAlways(objects: readonly unknown[]): string[] {
+  const names = new Set<string>();
+  for (const object of objects) {
+    visitContainers(object, ({ image, imagePullPolicy }) => {
+      const reference = parseReference(image);
+      const latest = reference?.tag === 'latest' && reference.digest === undefined;
+      if (imagePullPolicy === 'Always' || (imagePullPolicy === undefined && latest)) names.add(image);
+    });
+  }
+  return [...names].sort();
+}
+
 const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
 
 function collect(value: unknown, names: Set<string>): void {
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, inner] of Object.entries(value)) {
-    if (containerLists.includes(key) && Array.isArray(inner)) {
-      for (const { image } of inner.filter(isContainer)) names.add(image);
-    }
-    collect(inner, names);
-  }
-  // A volume may be an image as well (Kubernetes 1.31).
-  if ('image' in value && isImageVolume(value.image)) names.add(value.image.reference);
+  visitContainers(value, ({ image }) => names.add(image));
+  visit(value, (map) => {
+    // A volume may be an image as well (Kubernetes 1.31).
+    if ('image' in map && isImageVolume(map.image)) names.add(map.image.reference);
+  });
 }
 
-function isContainer(value: unknown): value is { image: string } {
+/** Goes through all maps and lists of a value. */
+function visit(value: unknown, see: (map: object) => void): void {
+  if (typeof value !== 'object' || value === null) return;
+  see(value);
+  for (const inner of Object.values(value)) visit(inner, see);
+}
+
+interface Container {
+  readonly image: string;
+  readonly imagePullPolicy?: unknown;
+}
+
+function visitContainers(value: unknown, see: (container: Container) => void): void {
+  visit(value, (map) => {
+    for (const [key, inner] of Object.entries(map)) {
+      if (containerLists.includes(key) && Array.isArray(inner)) inner.filter(isContainer).forEach(see);
+    }
+  });
+}
+
+function isContainer(value: unknown): value is Container {
   return typeof value === 'object' && value !== null && 'image' in value && typeof value.image === 'string';
 }
 

@@ -33,7 +33,9 @@ export const k3s = z
         setting,
       )
       .default({})
-      .describe('Options of k3s, as in its config.yaml. Insecure ones and those the agent sets are refused.'),
+      .describe(
+        'Options of k3s, as in its config.yaml. Insecure ones and those the agent sets are refused. Where they are left out, add-ons are off: see artifacts.md.',
+      ),
   })
   .meta({
     oneOf: [{ required: ['release'] }, { required: ['file', 'sha256'] }, { required: ['standIn'] }],
