@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
-import { compareTrees, type PathChange } from '../image/compare.ts';
+import { compareImages, type ImageChange, type PathChange } from '../image/compare.ts';
 import { DiskImage } from '../image/open.ts';
 import { compareManifests, type ManifestChange, type VersionChange } from '../pipeline/difference.ts';
 import { type Manifest, manifestFile, parseManifest } from '../pipeline/manifest.ts';
@@ -23,8 +23,11 @@ export const verb: Verb = {
             a.manifest === undefined || b.manifest === undefined
               ? undefined
               : compareManifests(a.manifest, b.manifest);
-          const slots = pairs(a, b).map(([board, one, other]) => ({ board, files: slotChanges(one, other) }));
-          const text = [...manifestLines(manifest), ...slots.flatMap(slotLines)];
+          const slots = pairs(a, b).map(([board, one, other]) => ({
+            board,
+            ...compareImages(new DiskImage(one), new DiskImage(other)),
+          }));
+          const text = [...manifestLines(manifest), ...slots.flatMap(imageLines)];
           const differ = text.length > 0;
           return {
             text: differ ? text.join('\n') : 'no difference',
@@ -78,20 +81,6 @@ function pairs(a: Side, b: Side): [board: string, one: string, other: string][] 
   });
 }
 
-function slotChanges(one: string, other: string): PathChange[] {
-  const [before, after] = [new DiskImage(one), new DiskImage(other)];
-  const [left, right] = [before.stamp(), after.stamp()];
-  // The stamp vouches for what was flashed; a slot with the same digest needs no look.
-  if (left.valid && right.valid && left.stamp.slot.digest === right.stamp.slot.digest) return [];
-  const [a, b] = [before.slot('a'), after.slot('a')];
-  try {
-    return compareTrees({ file: one, reader: a }, { file: other, reader: b });
-  } finally {
-    a.close();
-    b.close();
-  }
-}
-
 function manifestLines(change: ManifestChange | undefined): string[] {
   if (change === undefined) return [];
   const version = (kind: string) => (one: VersionChange) =>
@@ -101,9 +90,14 @@ function manifestLines(change: ManifestChange | undefined): string[] {
     ...change.packages.map(version('package')),
     ...change.artifacts.map(version('artifact')),
     ...change.tools.map(version('tool')),
+    ...change.sources.map(version('')).map((line) => line.trim()),
+    ...change.files.map(version('file')),
   ];
 }
 
-function slotLines({ files }: { readonly files: readonly PathChange[] }): string[] {
-  return files.map(({ path, change, what }) => `${change.padEnd(7)} /${path}: ${what.join(', ')}`);
+function imageLines({ board, facts, esp, files }: ImageChange & { readonly board: string }): string[] {
+  const of = board === '' ? '' : ` of ${board}`;
+  const lines = (changes: readonly PathChange[], before: string) =>
+    changes.map(({ path, change, what }) => `${change.padEnd(7)} ${before}/${path}: ${what.join(', ')}`);
+  return [...facts.map((fact) => `image${of}: ${fact}`), ...lines(esp, 'esp:'), ...lines(files, '')];
 }

@@ -1,7 +1,7 @@
-// Two filesystems side by side: which files came, went and changed.
+// Two images side by side: their tables and stamps, and which files of their filesystems came, went and changed.
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { Ext4Reader } from '../disk/ext4/read.ts';
 import type { Entry } from '../tree/entry.ts';
+import type { DiskImage, StampFound } from './open.ts';
 
 /** One path that is not the same; `what` names what changed of it. */
 export interface PathChange {
@@ -12,13 +12,74 @@ export interface PathChange {
 }
 
 /** A filesystem, and the file it is in. */
-export interface Slot {
+interface Filesystem {
   readonly file: string;
-  readonly reader: Ext4Reader;
+  readonly reader: { entries(): Iterable<Entry>; close(): void };
+}
+
+export interface ImageChange {
+  /** Such as `partition slot-a`, `stamp: device alpha → beta`. */
+  readonly facts: readonly string[];
+  readonly esp: readonly PathChange[];
+  /** Of slot A. */
+  readonly files: readonly PathChange[];
+}
+
+/** All that differs of two images as they are flashed, but for slot B and data, which are empty then. */
+export function compareImages(before: DiskImage, after: DiskImage): ImageChange {
+  const [left, right] = [before.stamp(), after.stamp()];
+  // The stamp vouches for what was flashed; a slot with the same digest needs no look.
+  const same = left.valid && right.valid && left.stamp.slot.digest === right.stamp.slot.digest;
+  const looked = (open: (image: DiskImage) => Filesystem['reader']): PathChange[] => {
+    const one = open(before);
+    try {
+      const other = open(after);
+      try {
+        return compareTrees({ file: before.file, reader: one }, { file: after.file, reader: other });
+      } finally {
+        other.close();
+      }
+    } finally {
+      one.close();
+    }
+  };
+  return {
+    facts: [...tableChanges(before, after), ...stampChanges(left, right)],
+    esp: looked((image) => image.esp()),
+    files: same ? [] : looked((image) => image.slot('a')),
+  };
+}
+
+function tableChanges(before: DiskImage, after: DiskImage): string[] {
+  const places = ({ size, table }: DiskImage) => {
+    const partitions = table.partitions.map(({ name, start, size: bytes, guid }) => {
+      return [`partition ${name}`, `${start}+${bytes} ${guid}`] as const;
+    });
+    return new Map<string, string>([['size', String(size)], ['disk', table.diskGuid], ...partitions]);
+  };
+  const [old, now] = [places(before), places(after)];
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .filter((name) => old.get(name) !== now.get(name))
+    .map((name) => `${name} ${old.get(name) ?? 'none'} → ${now.get(name) ?? 'none'}`);
+}
+
+function stampChanges(before: StampFound, after: StampFound): string[] {
+  if (!before.valid || !after.valid) {
+    const [was, is] = [before, after].map((found) => (found.valid ? 'valid' : found.why));
+    return was === is ? [] : [`stamp: ${was} → ${is}`];
+  }
+  const [a, b] = [before.stamp, after.stamp];
+  const told = (['site', 'device', 'hostname', 'place', 'flash'] as const)
+    .filter((name) => a[name] !== b[name])
+    .map((name) => `stamp: ${name} ${a[name]} → ${b[name]}`);
+  const other = (['disk', 'roster'] as const)
+    .filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]))
+    .map((name) => `stamp: ${name}`);
+  return [...told, ...other];
 }
 
 /** All that differs, in the order of the tree. Times are left out: they say nothing of a device. */
-export function compareTrees(before: Slot, after: Slot): PathChange[] {
+function compareTrees(before: Filesystem, after: Filesystem): PathChange[] {
   const old = new Map([...before.reader.entries()].map((entry) => [entry.path, entry]));
   const changes: PathChange[] = [];
   const [first, second] = [new Contents(before.file), new Contents(after.file)];

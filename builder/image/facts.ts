@@ -36,10 +36,10 @@ export interface ImageFacts {
 }
 
 export function factsOf(image: DiskImage): ImageFacts {
-  const { shown: file, size, table } = image;
+  const { file, shown, size, table } = image;
   const stamp = image.stamp();
   return {
-    file,
+    file: shown,
     size,
     disk: table.diskGuid,
     table: table.from,

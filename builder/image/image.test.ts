@@ -1,4 +1,5 @@
 // A small image made by the builder's own writers, without a base: what the readers say of it.
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
   closeSync,
@@ -15,7 +16,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { siteKeyFile } from '../../formats/agentconfig.ts';
-import { encodeBootState, flashedState } from '../../formats/bootstate.ts';
+import { type BootState, encodeBootState, flashedState } from '../../formats/bootstate.ts';
 import { Failure } from '../../formats/errors.ts';
 import { stampOffset, stampSize } from '../../formats/stamp.ts';
 import { planExt4 } from '../disk/ext4/plan.ts';
@@ -29,12 +30,12 @@ import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid, uuidBytes } from '../site/identity.ts';
 import { fileEntry } from '../tree/overlay.ts';
 import { Tree } from '../tree/tree.ts';
-import { compareTrees } from './compare.ts';
+import { compareImages } from './compare.ts';
 import { factsOf } from './facts.ts';
 import { DiskImage } from './open.ts';
 import { placeOf } from './place.ts';
 import { withUnpacked } from './unpack.ts';
-import { verifyFile } from './verify.ts';
+import { verifyFile, verifyFolder } from './verify.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'edgekiln-image-'));
 afterAll(() => rmSync(work, { recursive: true }));
@@ -49,9 +50,14 @@ const deviceKey = generateKeyPairSync('ed25519').privateKey;
 interface Wanted {
   readonly files: Readonly<Record<string, string>>;
   readonly signedBy?: KeyObject;
+  readonly device?: string;
+  readonly state?: BootState;
 }
 
-async function makeImage(name: string, { files, signedBy = siteKey }: Wanted): Promise<string> {
+async function makeImage(
+  name: string,
+  { files, signedBy = siteKey, device = 'alpha', state: booted = flashedState }: Wanted,
+): Promise<string> {
   const tree = new Tree();
   const entry = (path: string, content: string | Uint8Array) =>
     fileEntry(path, content, { mode: 0o644, mtime: 1 });
@@ -66,13 +72,13 @@ async function makeImage(name: string, { files, signedBy = siteKey }: Wanted): P
     time: 1,
   });
   const boot = new Tree();
-  boot.merge([entry(stateFile, encodeBootState(flashedState))]);
+  boot.merge([entry(stateFile, encodeBootState(booted))]);
   const esp = planFat(boot, { size: 8 * MiB, label: 'EDGEKILN', serial: 1 });
   const state = { start: espAt + esp.startOf(stateFile), size: 1024 };
   const stamp = deviceStamp({
     site: 'shop',
-    device: 'alpha',
-    hostname: 'shop-alpha',
+    device,
+    hostname: `shop-${device}`,
     place: 1,
     disk: { bootState: [state, state], slots },
     slot: { digest: await hashOf(slot), mapped: slot.mapped.map(({ start, end }) => [start, end] as const) },
@@ -187,15 +193,47 @@ it('two slots are compared by file: what came, went and changed', async () => {
       files: { 'etc/hello': 'hallo\n', 'etc/new': 'z', 'usr/bin/tool': 'y'.repeat(10_001) },
     }),
   ];
-  const [a, b] = [new DiskImage(one).slot('a'), new DiskImage(other).slot('a')];
-  expect(compareTrees({ file: one, reader: a }, { file: other, reader: b })).toEqual([
+  const change = compareImages(new DiskImage(one), new DiskImage(other));
+  expect(change.esp).toEqual([]);
+  expect(change.files).toEqual([
     { path: 'etc/hello', change: 'changed', what: ['content'] },
     { path: 'etc/new', change: 'added', what: ['1 bytes'] },
     { path: 'etc/old', change: 'removed', what: ['1 bytes'] },
     { path: 'usr/bin/tool', change: 'changed', what: ['size 10000 → 10001'] },
   ]);
-  a.close();
-  b.close();
+});
+
+it('two images with the same slot are compared by stamp, table and ESP', async () => {
+  const one = await makeImage('same.img', { files: hello });
+  expect(compareImages(new DiskImage(one), new DiskImage(one))).toEqual({ facts: [], esp: [], files: [] });
+  const other = await makeImage('beta.img', {
+    files: hello,
+    device: 'beta',
+    state: { ...flashedState, primary: 'b' },
+  });
+  const { facts, esp, files } = compareImages(new DiskImage(one), new DiskImage(other));
+  expect(facts).toContain('stamp: device alpha → beta');
+  expect(esp).toEqual([{ path: stateFile, change: 'changed', what: ['content'] }]);
+  expect(files).toEqual([]);
+});
+
+it('a packed image tells the boot state of the image in it', async () => {
+  const plain = await makeImage('packed.img', { files: hello });
+  const packed = join(work, 'packed.img.zst');
+  execFileSync('zstd', ['-q', plain, '-o', packed]);
+  const { signal } = new AbortController();
+  const facts = await withUnpacked(packed, signal, (image) => factsOf(new DiskImage(image, packed)));
+  expect(facts.file).toBe(packed);
+  expect(facts.bootState).toEqual([flashedState, flashedState]);
+});
+
+it('a folder whose list of digests is empty has nothing that is as it was built', async () => {
+  const folder = mkdtempSync(join(work, 'empty-'));
+  writeFileSync(join(folder, 'SHA256SUMS'), '');
+  const threads = new Threads({ count: 1 });
+  const { problems } = await verifyFolder(folder, threads);
+  await threads.close();
+  expect(problems).toMatchObject([{ what: 'SHA256SUMS names no file', where: join(folder, 'SHA256SUMS') }]);
 });
 
 describe('what is no image', () => {

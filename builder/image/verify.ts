@@ -36,6 +36,13 @@ export async function verifyFolder(folder: string, threads: Threads): Promise<Ve
       problems.push({ what: `${sumsFile} has a line that is none`, where: file, why: line });
     else names.push(name);
   }
+  if (names.length === 0)
+    problems.push({
+      what: `${sumsFile} names no file`,
+      where: file,
+      why: 'it is empty or damaged',
+      fix: 'build again',
+    });
   const parts = await Promise.all(names.map((name) => verifyDigest(join(folder, name), threads)));
   for (const name of names.filter((one) => one.endsWith('.img') && existsSync(join(folder, one))))
     parts.push(await verifyImage(join(folder, name), threads));

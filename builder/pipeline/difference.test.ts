@@ -36,12 +36,27 @@ const before: Manifest = {
       ],
     },
   ],
-  devices: [],
+  devices: [
+    {
+      device: 'one',
+      hostname: 'shop-one',
+      place: 1,
+      board: 'pc',
+      files: [{ name: 'shop-one.img', size: 9, sha256: 'f1' }],
+    },
+  ],
 };
 
 it('a manifest does not differ from itself, read back', () => {
   const same = parseManifest(renderManifest(before), 'manifest.json');
-  expect(compareManifests(before, same)).toEqual({ stages: [], packages: [], artifacts: [], tools: [] });
+  expect(compareManifests(before, same)).toEqual({
+    stages: [],
+    packages: [],
+    artifacts: [],
+    tools: [],
+    sources: [],
+    files: [],
+  });
 });
 
 it('names the options, inputs and versions that made a stage anew, and packages by version', () => {
@@ -49,6 +64,8 @@ it('names the options, inputs and versions that made a stage anew, and packages 
   if (base === undefined || tree === undefined) throw new Error('there are two stages above');
   const after: Manifest = {
     ...before,
+    profile: 'p2',
+    devices: [],
     tools: { zlib: '1.4' },
     packages: [
       {
@@ -86,6 +103,8 @@ it('names the options, inputs and versions that made a stage anew, and packages 
     ],
     artifacts: [{ name: 'k3s/v1', before: 'c', after: undefined }],
     tools: [{ name: 'zlib', before: '1.3', after: '1.4' }],
+    sources: [{ name: 'profile', before: 'p1', after: 'p2' }],
+    files: [{ name: 'shop-one.img', before: 'f1', after: undefined }],
   });
 });
 

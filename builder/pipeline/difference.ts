@@ -20,6 +20,10 @@ export interface ManifestChange {
   readonly packages: readonly VersionChange[];
   readonly artifacts: readonly VersionChange[];
   readonly tools: readonly VersionChange[];
+  /** What the whole was made from: site, profile, lock, epoch. */
+  readonly sources: readonly VersionChange[];
+  /** What left, by the start of its digest. */
+  readonly files: readonly VersionChange[];
 }
 
 export function compareManifests(before: Manifest, after: Manifest): ManifestChange {
@@ -31,6 +35,8 @@ export function compareManifests(before: Manifest, after: Manifest): ManifestCha
       { ...before.tools, edgekiln: before.edgekiln },
       { ...after.tools, edgekiln: after.edgekiln },
     ),
+    sources: changes(sourcesOf(before), sourcesOf(after)),
+    files: changes(filesOf(before), filesOf(after)),
   };
 }
 
@@ -55,6 +61,21 @@ function packagesOf({ packages }: Manifest): Record<string, string> {
 
 function artifactsOf({ artifacts }: Manifest): Record<string, string> {
   return Object.fromEntries(artifacts.map(({ name, sha256 }) => [name, sha256]));
+}
+
+function sourcesOf({ site, profile, lock, epoch }: Manifest): Record<string, string> {
+  return { site, profile: shortened(profile), lock: shortened(lock), epoch: String(epoch) };
+}
+
+function filesOf({ devices }: Manifest): Record<string, string> {
+  return Object.fromEntries(
+    devices.flatMap(({ files }) => files.map(({ name, sha256 }) => [name, shortened(sha256)])),
+  );
+}
+
+/** As much of a digest as tells two apart. */
+function shortened(digest: string): string {
+  return digest.slice(0, 16);
 }
 
 function stageChanges(before: Manifest, after: Manifest): StageChange[] {
