@@ -15,6 +15,7 @@ import { refuseFullData } from './guards/data.ts';
 import { inOneLine } from './inoneline.ts';
 import { type LanInterface, lanInterfaces } from './lan/interfaces.ts';
 import { NameResponder } from './lan/mdns.ts';
+import { isBack } from './slots/back.ts';
 import { fillApart } from './slots/filler.ts';
 import { SlotKeeper } from './slots/keeper.ts';
 import { ConsoleSpeaker } from './status/console.ts';
@@ -162,6 +163,8 @@ export class Service {
     await this.#slots.look({
       healthy: this.status().healthy,
       network,
+      // Without data it takes no part, whatever the slot is worth.
+      back: !data || isBack(this.#part?.view()),
       data,
       formed: this.#part?.formed(),
       now: uptime(),

@@ -11,6 +11,7 @@ const facts: SlotFacts = {
   now: 100,
   healthySince: 20,
   networkSeen: true,
+  back: true,
   data: true,
   formed: undefined,
   putOff: 0,
@@ -30,6 +31,12 @@ test.each<[string, Partial<SlotFacts>, object]>([
     { kind: 'confirm', state: { b: 'good', left: 9, seq: 5 } },
   ],
   ['not sooner', { state: trialB, running: 'b', healthySince: 50 }, { kind: 'wait' }],
+  [
+    'not before its node is Ready again',
+    { state: trialB, running: 'b', now: 800, back: false },
+    { kind: 'wait', why: 'its node is not Ready again' },
+  ],
+  ['a good slot does not wait for that', { back: false }, { kind: 'confirm' }],
   [
     'not without a network',
     { state: trialB, running: 'b', networkSeen: false },

@@ -21,6 +21,8 @@ export interface SlotFacts {
   readonly healthySince: number | undefined;
   /** A link was seen on some LAN interface since the boot. */
   readonly networkSeen: boolean;
+  /** The device takes part in its site again, where it can: back.ts. */
+  readonly back: boolean;
   /** Data is this flash's own and can be written. */
   readonly data: boolean;
   /** Whether this device's cluster has formed; undefined where nobody knows. */
@@ -55,7 +57,8 @@ const mostPutOff = 3;
 
 /**
  * The next step. A trial slot is confirmed only when a network was seen: without one nobody could mend it. That it saw
- * none may be the site's fault, so it is put off, not bad: the other slot runs until there is a network again.
+ * none may be the site's fault, so it is put off, not bad: the other slot runs until there is a network again. And where
+ * the device was in a cluster, only when its node is Ready again; the deadman ends the waiting.
  */
 export function nextSlotStep(facts: SlotFacts): SlotStep {
   const { running, now, healthySince, settings } = facts;
@@ -66,6 +69,7 @@ export function nextSlotStep(facts: SlotFacts): SlotStep {
     return { kind: 'wait', why: 'the agent is not healthy for long enough' };
   }
   if (trial && !facts.networkSeen) return withoutNetwork(facts, state);
+  if (trial && !facts.back) return { kind: 'wait', why: 'its node is not Ready again' };
   const next = confirmed(state, running);
   if (facts.state === undefined || next !== state) return { kind: 'confirm', state: next };
   if (state[running] !== 'good') return { kind: 'rest' };

@@ -28,7 +28,7 @@ test('the keeper confirms, fills and says so, on a disk', async () => {
   const seen: object[] = [];
   // The filling takes its time, more of it on a busy machine.
   for (let now = 200; now < 2000 && keeper.view().state?.b !== 'good'; now += 5) {
-    await keeper.look({ healthy: true, network: true, data: true, now });
+    await keeper.look({ healthy: true, network: true, back: true, data: true, now });
     const { state } = keeper.view();
     if (state !== undefined && seen.at(-1) !== state) seen.push(state);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -50,7 +50,7 @@ test('a trial without a network is put off twice, tried again where there is one
   const boot = async (running: 'a' | 'b', network: boolean) => {
     const keeper = await SlotKeeper.open(paths, path, stamp, running, fillHere(path));
     for (const now of [400, 500, 700, 800])
-      await keeper.look({ healthy: true, network, data: true, formed: false, now });
+      await keeper.look({ healthy: true, network, back: true, data: true, formed: false, now });
     const { primary, b, left } = keeper.view().state ?? {};
     seen.push([running, primary, b, left]);
     await keeper.close();

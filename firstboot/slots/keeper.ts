@@ -14,6 +14,8 @@ export interface SlotLook {
   readonly healthy: boolean;
   /** Some LAN interface has a link. */
   readonly network: boolean;
+  /** It takes part in its site again, where it can. */
+  readonly back: boolean;
   /** Data is this flash's own and can be written. */
   readonly data: boolean;
   /** Whether this device's cluster has formed; left out where nobody knows. */
@@ -84,7 +86,7 @@ export class SlotKeeper {
   }
 
   /** One look: at most one step is taken. Throws what keeps it from its work; a later look tries again. */
-  async look({ healthy, network, data, formed, now }: SlotLook): Promise<void> {
+  async look({ healthy, network, back, data, formed, now }: SlotLook): Promise<void> {
     this.#healthySince = healthy ? (this.#healthySince ?? now) : undefined;
     this.#networkSeen ||= network;
     const step = nextSlotStep({
@@ -93,6 +95,7 @@ export class SlotKeeper {
       now,
       healthySince: this.#healthySince,
       networkSeen: this.#networkSeen,
+      back,
       data,
       formed,
       putOff: this.#putOff,
