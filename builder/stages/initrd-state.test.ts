@@ -48,7 +48,7 @@ const [zeros, garbage] = [Buffer.alloc(bootStateSize), Buffer.alloc(bootStateSiz
 describe('the boot state', () => {
   const starts = [4 * MiB + 64 * 1024, 4 * MiB + 128 * 1024] as const;
 
-  /** A disk with an ESP from 4 MiB on, and these two copies. Gives both as they are after mending. */
+  /** A disk with an ESP from 4 MiB on, and these two copies. Gives both as they are after mending, and what boot.json tells. */
   function mend(copies: readonly [Buffer, Buffer], at: readonly number[] = starts) {
     const folder = scratch();
     const file = join(folder, 'disk');
@@ -71,24 +71,26 @@ describe('the boot state', () => {
       ['size', MiB / sector],
     ])
       writeFileSync(join(folder, 'sys/disk/disk1', String(name)), `${value}\n`);
-    // What is a problem reaches the status, what is only said does not.
-    const script = `disk=disk; slot=a
-      say() { echo "only said: $*"; }
-      problem() { echo "$*"; }
+    const script = `disk=disk; slot=a; problems=
+      say() { :; }
+      ${part('problem() {', '# Nothing more can be done')}
       ${part('# The block device of a partition', '# --- The boot state')}
-      ${part('# Whether the copy of the boot state', '# A watchdog resets')}`;
-    const said = busybox(
-      script
-        .replaceAll('/sys/block', join(folder, 'sys'))
-        .replaceAll('/dev/$disk', file)
-        .replace('/run/edgekiln/stamp', join(folder, 'stamp')),
+      ${part('# Whether the copy of the boot state', '# A watchdog resets')}
+      echo "[$problems]"`;
+    const told: unknown = JSON.parse(
+      busybox(
+        script
+          .replaceAll('/sys/block', join(folder, 'sys'))
+          .replaceAll('/dev/$disk', file)
+          .replace('/run/edgekiln/stamp', join(folder, 'stamp')),
+      ),
     );
     const after = readFileSync(file);
     const found = at.map((start) => Buffer.from(after.subarray(start, start + bootStateSize)));
     for (const start of at) disk.fill(0, start, start + bootStateSize);
     for (const start of at) after.fill(0, start, start + bootStateSize);
     expect(after.equals(disk)).toBe(true);
-    return { said, found };
+    return { told, found };
   }
 
   test.each<[string, Buffer]>([
@@ -99,13 +101,13 @@ describe('the boot state', () => {
     ['zeros', zeros],
   ])('a copy that is %s gets the bytes of the whole one', (_, bad) => {
     expect(decodeBootState(bad)).toBeUndefined();
-    const whole = 'a damaged copy of the boot state is whole again\n';
+    const whole = ['a damaged copy of the boot state is whole again'];
     for (const copies of [
       [bad, now],
       [now, bad],
     ] as const) {
-      const { said, found } = mend(copies);
-      expect(said).toBe(whole);
+      const { told, found } = mend(copies);
+      expect(told).toEqual(whole);
       expect(found).toEqual([now, now]);
     }
   });
@@ -115,17 +117,17 @@ describe('the boot state', () => {
       [old, now],
       [now, old],
     ] as const)
-      expect(mend(copies)).toEqual({ said: '', found: copies });
+      expect(mend(copies)).toEqual({ told: [], found: copies });
   });
 
   test('two that are not are left to the agent, and the status says so', () => {
-    const said = 'the boot state was lost: slot a was started, and the agent writes it anew\n';
+    const told = ['the boot state was lost: slot a was started, and the agent writes it anew'];
     const copies = [garbage, mixed(now, old)] as const;
-    expect(mend(copies)).toEqual({ said, found: copies });
+    expect(mend(copies)).toEqual({ told, found: copies });
   });
 
   test('a stamp that names bytes outside of the ESP moves nothing', () => {
-    expect(mend([garbage, now], [MiB, 4 * MiB + 4096])).toEqual({ said: '', found: [garbage, now] });
+    expect(mend([garbage, now], [MiB, 4 * MiB + 4096])).toEqual({ told: [], found: [garbage, now] });
   });
 });
 
