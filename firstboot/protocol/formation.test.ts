@@ -2,11 +2,18 @@
 import { createHash, createPrivateKey } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { place } from '../../formats/roster.ts';
+import { scheduleSchema } from '../../lab/simulated/schedule.ts';
+import { siteFor } from '../../lab/simulated/site.ts';
+import { rawKey } from '../formation/keys.ts';
 import { decode, encode, kinds } from './codec.ts';
 import { stateDiagram, transitionTable } from './diagram.ts';
+import { ed25519 } from './ed25519.ts';
 import { Envelopes } from './envelope.ts';
 import { fields } from './fields.ts';
-import type { ShortHash } from './terms.ts';
+import { acceptanceStatement, lossStatement } from './signatures.ts';
+import type { Site } from './site.ts';
+import type { ClusterId, Hash, Incarnation, ShortHash } from './terms.ts';
 import * as timings from './timings.ts';
 
 const document = readFileSync(new URL('../../docs/formation.md', import.meta.url), 'utf8');
@@ -56,6 +63,33 @@ describe('the bytes in docs/formation.md', () => {
     expect(new Envelopes(site, Buffer.alloc(32, 1)).seal(message, key).toString('hex')).toBe(hex);
     const body = samples.find(([, kind]) => kind === 'recover')?.[2];
     expect(datagram.subarray(8, -64).toString('hex')).toBe(body);
+  });
+});
+
+describe('the signed words in docs/formation.md', () => {
+  const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+  const seed = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, 2)]);
+  const key = createPrivateKey({ key: seed, format: 'der', type: 'pkcs8' });
+  const rows = [...document.matchAll(/^\| `(\w+\\\|edgekiln[^`]*)` \| `([0-9a-f]{128})` \|$/gm)].map(
+    ([, words = '', signature]) => [words.replaceAll('\\|', '|'), signature],
+  );
+  it('are what the code signs, and are signed so', () => {
+    const name = 'shop-7';
+    const electorsHash = digest(`electors|${name}|1,2,3`).slice(0, 16) as ShortHash;
+    const three = siteFor(scheduleSchema.parse({ version: 1, devices: 3, schedule: [] }));
+    const site: Site = { ...three, name, electorsHash };
+    const incarnation = 0x010203040506 as Incarnation;
+    const value = { cluster: 'aabbccddeeff' as ClusterId, ca: 'ca'.repeat(32) as Hash, founder: place(3) };
+    const ballot = { round: 5, place: place(3), incarnation };
+    const words = [
+      acceptanceStatement(site, 1, ballot, value, place(3), incarnation),
+      lossStatement('silent', site, 1, value.cluster, place(3), incarnation),
+    ];
+    expect(rows).toEqual(words.map((one) => [one, ed25519(key).sign(one)]));
+  });
+  it('come with the key of the site, and the filter key it makes', () => {
+    expect(document).toContain(`public half: \`${rawKey(key)}\``);
+    expect(document).toContain(`filter key \`${digest(`edgekiln filter ${rawKey(key)}`)}\``);
   });
 });
 
