@@ -1,7 +1,9 @@
 // The files of a k3s release.
+import { Failure } from '../../formats/errors.ts';
 import type { Architecture } from './debian/apt.ts';
+import { parseReference } from './images/reference.ts';
 import type { PinnedFile } from './lock.ts';
-import { type PinOptions, pinPublished, publishedSums, smallFile } from './published.ts';
+import { type PinOptions, type PublishedSums, pinPublished, publishedSums, smallFile } from './published.ts';
 
 /** What the binary, the air-gap images and the sums of an architecture are called: the binary says armhf, the rest arm. */
 const assets: Readonly<Record<Architecture, { binary: string; images: string; sums: string }>> = {
@@ -27,7 +29,7 @@ export function k3sFiles(release: string, architecture: Architecture): K3sFiles 
 
 /**
  * Pins what the architectures need of a release and brings it into the store. Digests are those that the release
- * publishes; the list of images, for which it publishes none, is taken as it is today.
+ * publishes; the list of images, where it publishes none for it, is taken as it is today.
  */
 export async function pinK3s(
   release: string,
@@ -41,8 +43,25 @@ export async function pinK3s(
     const { binary, images, imageList } = k3sFiles(release, architecture);
     for (const name of [binary, images]) pins.set(name, await pinPublished(name, sums, options));
     if (pins.has(imageList)) continue;
-    const list = await options.store.put(await smallFile(imageList, options));
-    pins.set(imageList, { name: imageList, ...list });
+    pins.set(imageList, await pinList(imageList, sums, options));
   }
   return [...pins.values()];
+}
+
+/** An empty list would let every image pass the gate, and a web page none. */
+async function pinList(name: string, sums: PublishedSums, options: PinOptions): Promise<PinnedFile> {
+  if (sums.digests.has('k3s-images.txt')) return pinPublished(name, sums, options);
+  const bytes = await smallFile(name, options);
+  const lines = bytes
+    .toString('utf8')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  const wrong = lines.find((line) => parseReference(line) === undefined);
+  if (lines.length > 0 && wrong === undefined) return { name, ...(await options.store.put(bytes)) };
+  throw new Failure('dependency', {
+    what: `${name} is not a list of images`,
+    why: wrong === undefined ? 'it names none' : `it has the line ${wrong.slice(0, 80)}`,
+    fix: 'look at what the mirror gives; another one, or a folder laid out like the releases: EDGEKILN_K3S_MIRROR=…',
+  });
 }

@@ -204,6 +204,27 @@ describe('k3s', () => {
     expect(problems[0]?.why).toContain('404');
   });
 
+  test.each([
+    ['', 'it names none'],
+    ['<!doctype html>\n<p>Please log in\n', 'it has the line <!doctype html>'],
+  ])('whose list of images is %j is refused', async (list, why) => {
+    const kept = published['k3s-images.txt'] ?? Buffer.alloc(0);
+    published['k3s-images.txt'] = Buffer.from(list);
+    const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
+    published['k3s-images.txt'] = kept;
+    expect(kind).toBe('dependency');
+    expect(problems[0]).toMatchObject({ what: `k3s/${release}/k3s-images.txt is not a list of images`, why });
+  });
+
+  test('whose list of images is not the published one is refused, where one is published', async () => {
+    const kept = published['sha256sum-amd64.txt'] ?? Buffer.alloc(0);
+    published['sha256sum-amd64.txt'] = Buffer.from(`${sums}${'0'.repeat(64)}  k3s-images.txt\n`);
+    const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
+    published['sha256sum-amd64.txt'] = kept;
+    expect(kind).toBe('dependency');
+    expect(problems[0]?.what).toBe(`k3s/${release}/k3s-images.txt cannot be had`);
+  });
+
   test('that publishes no digest for a file is refused', async () => {
     const kept = published['sha256sum-amd64.txt'];
     published['sha256sum-amd64.txt'] = Buffer.from('<html>');
@@ -251,6 +272,12 @@ test('helm is pinned where an app is a chart, for every kind of build machine', 
   await helm.stop();
   expect(lock.files.map(({ name }) => name)).toEqual(Object.values(helmFiles).sort());
   expect(await lockForBuild(loaded, options({ offline: true }))).toEqual(lock);
+  // The mirror of helm is gone: what the lock has of it stays when k3s is added.
+  const more = await profile({ folder: here, more: 'apps: [{ name: a, chart: { path: chart } }]' });
+  const made = await makeLock(more, { ...options(), update: false });
+  expect(made.lock.files.map(({ name }) => name)).toEqual(
+    [...Object.values(helmFiles), ...Object.values(k3sFiles(release, 'amd64'))].sort(),
+  );
 });
 
 test('sums are read in the forms that sha256sum writes', () => {

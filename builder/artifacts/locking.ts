@@ -158,7 +158,7 @@ export async function makeLock(
   const files =
     old !== undefined && uncoveredFiles(old, names).length === 0
       ? old.files
-      : await pinFiles(names, profile, options);
+      : await pinFiles(names, old?.files ?? [], profile, options);
   const lock: Lock = { format: 1, debian, files };
   await writeLock(file, lock);
   return { file, lock, changes };
@@ -170,17 +170,24 @@ async function chooseDebian(request: DebianRequest, profile: Profile, options: T
   return resolveDebian(request, { mirrors, signal: options.signal });
 }
 
-/** Pins the files of these names; those of one publisher and release are pinned together. */
+/** Pins the files of these names; those of one publisher are pinned together, and left where the old lock has them all. */
 async function pinFiles(
   names: readonly string[],
+  old: readonly PinnedFile[],
   profile: Profile,
   options: LockOptions,
 ): Promise<PinnedFile[]> {
   const { k3s } = profile;
   const architectures = debianRequestsOf(profile).map(({ architecture }) => architecture);
+  const kept = (wanted: readonly string[]): PinnedFile[] | undefined => {
+    const known = old.filter(({ name }) => wanted.includes(name));
+    return known.length === wanted.length ? known : undefined;
+  };
+  const helm = names.filter((name) => name.startsWith('helm/'));
+  const rest = names.filter((name) => !helm.includes(name));
   const pins = [
-    ...(k3s.kind === 'release' ? await pinK3s(k3s.release, architectures, options) : []),
-    ...(names.includes(helmFiles.x64) ? await pinHelm(options) : []),
+    ...(kept(rest) ?? (k3s.kind === 'release' ? await pinK3s(k3s.release, architectures, options) : [])),
+    ...(kept(helm) ?? (await pinHelm(options))),
   ];
   return pins.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -12,6 +12,12 @@ export interface PinOptions extends DownloadOptions {
   say(line: string): void;
 }
 
+/** Digests by file name, and the file that they were published in. */
+export interface PublishedSums {
+  readonly name: string;
+  readonly digests: ReadonlyMap<string, Sha256>;
+}
+
 interface Publisher {
   readonly base: string;
   /** Variable of the environment that names mirrors: addresses or folders, parted by blanks. */
@@ -66,7 +72,7 @@ export async function publishedSums(name: string, options: PinOptions): Promise<
 /** Pins a file by the digest that `sums` publishes for it, and brings it into the store. */
 export async function pinPublished(
   name: string,
-  sums: { readonly name: string; readonly digests: ReadonlyMap<string, Sha256> },
+  sums: PublishedSums,
   options: PinOptions,
 ): Promise<PinnedFile> {
   const { asset } = split(name);

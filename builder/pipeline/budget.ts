@@ -117,10 +117,11 @@ export function budgetLines({ slot, data, medium }: Budget): string[] {
 }
 
 /** The key, where the profile has it; else the line that chose the board. */
-function lineOf({ devices, board }: BoardPlan, loaded: LoadedProfile, key: readonly [string, string]) {
+function lineOf({ devices }: BoardPlan, loaded: LoadedProfile, key: readonly [string, string]) {
   const [section] = key;
   if (section === 'slots' ? loaded.profile.slots.size : loaded.profile.disk.size) return loaded.locate(key);
   const first = (devices[0]?.place ?? 1) - 1;
   const own = loaded.locate(['devices', first, 'board']);
-  return own.excerpt.includes(`board: ${board.name}`) ? own : loaded.locate(['board']);
+  // What is not written is located at what it would be in.
+  return own.where === loaded.locate(['devices', first]).where ? loaded.locate(['board']) : own;
 }

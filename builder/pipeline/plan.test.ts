@@ -50,6 +50,11 @@ describe('the plan', () => {
     expect(refusal(() => planBoards(load('limits: {journal: 7GiB}\n')))).toMatch(
       /^input: shop\.yaml:3:8: two slots and data do not fit a medium of 7630 MiB: .*\n +3 \| board: qemu-x86_64\n/,
     );
+    // The board of a device, however it is written.
+    const own = `apiVersion: edgekiln/v1\nsite: {name: shop}\nk3s: {standIn: true}\ndevices:\n  - name: one\n    board: "qemu-x86_64"\nlimits: {journal: 7GiB}\n`;
+    expect(refusal(() => planBoards(parseProfile(Buffer.from(own), 'shop.yaml')))).toMatch(
+      /^input: shop\.yaml:6:12: two slots and data/,
+    );
   });
 });
 

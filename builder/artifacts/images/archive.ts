@@ -143,8 +143,10 @@ const plainManifest = 'application/vnd.oci.image.manifest.v1+json';
 /** The full name that containerd gives to an entry of index.json, if it gives one. */
 function ociNameOf({ annotations = {} }: Descriptor): string | undefined {
   const written = annotations['org.opencontainers.image.ref.name'];
-  // Alone a tag, as in `latest`, names nothing.
-  return fullName(annotations['io.containerd.image.name'] ?? (written?.includes('/') ? written : ''));
+  // Alone a tag, as in `latest`, names nothing; a tag has neither of these.
+  return fullName(
+    annotations['io.containerd.image.name'] ?? (/[/:]/.test(written ?? '') ? (written ?? '') : ''),
+  );
 }
 
 function ociImages(file: string, find: Find): ArchivedImage[] {

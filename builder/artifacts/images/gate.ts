@@ -97,7 +97,10 @@ function nearby(name: string, images: readonly ArchivedImage[], go: string): str
   if (other !== undefined)
     return [`it is there for ${[...other.platforms.keys()].join(', ') || 'no whole platform'}, not ${go}`];
   const names = images.flatMap((image) => image.names).filter((each) => sameRepository(each, name));
-  if (names.length === 0) return [];
+  if (names.length === 0) {
+    const nameless = images.filter((image) => image.names.length === 0).length;
+    return nameless === 0 ? [] : [`the archives hold images without a name: ${nameless}`];
+  }
   if (reference.digest !== undefined && names.some((each) => parseReference(each)?.tag === reference.tag)) {
     return ['it is there by its tag only, and a digest is kept by OCI archives alone'];
   }

@@ -221,6 +221,27 @@ describe('the gate', () => {
     );
   });
 
+  test('says when images have no name, which a tag alone is not', async () => {
+    const refer = async (name: string) => {
+      const { files } = ociFiles([{ ...shop, names: [] }]);
+      const named = files.map(([path, content]) => {
+        if (path !== 'index.json' || typeof content !== 'string') return [path, content] as const;
+        const index: { manifests: object[] } = JSON.parse(content);
+        const annotations = { 'org.opencontainers.image.ref.name': name };
+        const manifests = index.manifests.map((manifest) => ({ ...manifest, annotations }));
+        return [path, JSON.stringify({ ...index, manifests })] as const;
+      });
+      return readImageArchive(await writeTar(next(), named));
+    };
+    const wanted = want(full('library/web:2'));
+    const { problems } = matchImages(wanted, [await refer('2')], 'amd64');
+    expect(problems.map(({ why }) => why)).toEqual([
+      'wanted by app shop (web.yaml); the archives hold images without a name: 1',
+    ]);
+    // As skopeo writes what is copied to oci-archive:FILE:web:2.
+    expect(matchImages(wanted, [await refer('web:2')], 'amd64').problems).toEqual([]);
+  });
+
   test('says when an image is there for other boards only', async () => {
     const archives = [await docker(pause), await oci(both)];
     const wanted = want(full('rancher/mirrored-pause:3.6'), full('shop/both:1'));
