@@ -49,7 +49,7 @@ describe('the boot state', () => {
   const starts = [4 * MiB + 64 * 1024, 4 * MiB + 128 * 1024] as const;
 
   /** A disk with an ESP from 4 MiB on, and these two copies. Gives both as they are after mending, and what boot.json tells. */
-  function mend(copies: readonly [Buffer, Buffer], at: readonly number[] = starts) {
+  function mend(copies: readonly [Buffer, Buffer], at: readonly number[] = starts, seq = '5') {
     const folder = scratch();
     const file = join(folder, 'disk');
     const disk = Buffer.alloc(5 * MiB, 0x55);
@@ -71,7 +71,7 @@ describe('the boot state', () => {
       ['size', MiB / sector],
     ])
       writeFileSync(join(folder, 'sys/disk/disk1', String(name)), `${value}\n`);
-    const script = `disk=disk; slot=a; problems=
+    const script = `disk=disk; slot=a; seq=${seq}; problems=
       say() { :; }
       ${part('problem() {', '# Nothing more can be done')}
       ${part('# The block device of a partition', '# --- The boot state')}
@@ -124,6 +124,11 @@ describe('the boot state', () => {
     const told = ['the boot state was lost: slot a was started, and the agent writes it anew'];
     const copies = [garbage, mixed(now, old)] as const;
     expect(mend(copies)).toEqual({ told, found: copies });
+  });
+
+  test('whole copies that the boot script did not find are said too', () => {
+    const told = ['the boot script finds no boot state: no start is counted until this disk is flashed anew'];
+    expect(mend([old, now], starts, '')).toEqual({ told, found: [old, now] });
   });
 
   test('a stamp that names bytes outside of the ESP moves nothing', () => {
