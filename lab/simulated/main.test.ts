@@ -11,10 +11,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function simulate(text: string): { code: number | null; out: string; err: string } {
   const file = join(folder, 'schedule.json');
   writeFileSync(file, text);
+  return simulateWith('--schedule', file);
+}
+
+function simulateWith(...options: string[]): { code: number | null; out: string; err: string } {
   const tsx = join(import.meta.dirname, '../../node_modules/.bin/tsx');
-  const run = spawnSync(tsx, [join(import.meta.dirname, 'main.ts'), '--schedule', file], {
-    encoding: 'utf8',
-  });
+  const run = spawnSync(tsx, [join(import.meta.dirname, 'main.ts'), ...options], { encoding: 'utf8' });
   return { code: run.status, out: run.stdout, err: run.stderr };
 }
 
@@ -91,10 +93,31 @@ it.each([
     '{"version": 1, "devices": 3, "schedule": [{"at": 1, "event": "explode", "device": 1}]}',
     'schedule.0.event',
   ],
+  ['{"version": 1, "devices": 3, "polcy": "majority", "schedule": []}', 'Unrecognized key: "polcy"'],
+  [
+    '{"version": 1, "devices": 3, "schedule": [{"at": 1, "event": "steal", "device": 1, "silnt": true}]}',
+    'schedule.0: Unrecognized key: "silnt"',
+  ],
+  ['{"version": 1, "devices": 3, "electors": [1, 1], "schedule": []}', 'an elector is named twice'],
 ])(
   'refuses %s',
   (text, says) => {
     const { code, err } = simulate(text);
+    expect(err).toContain(says);
+    expect(err).not.toContain('    at ');
+    expect(code).toBe(2);
+  },
+  60_000,
+);
+
+it.each([
+  [['--sed', '3'], "Unknown option '--sed'"],
+  [['--schedule'], 'argument missing'],
+  [['--seeds', '5', '--workers', '0'], '--workers takes 1 or more'],
+])(
+  'refuses %s',
+  (options, says) => {
+    const { code, err } = simulateWith(...options);
     expect(err).toContain(says);
     expect(err).not.toContain('    at ');
     expect(code).toBe(2);

@@ -9,22 +9,7 @@ import { draw, largeSite } from './draw.ts';
 import { runPool } from './pool.ts';
 import { type Result, run } from './run.ts';
 import { type Scenario, scheduleSchema } from './schedule.ts';
-import { type Batch, joinBatches, summarize } from './summary.ts';
-
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    from: { type: 'string', default: '0' },
-    seed: { type: 'string' },
-    schedule: { type: 'string' },
-    sites: { type: 'string' },
-    claimed: { type: 'boolean', default: false },
-    timeline: { type: 'boolean', default: false },
-    marks: { type: 'boolean', default: false },
-    workers: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
+import { type Batch, joinBatches, summarize, unended } from './summary.ts';
 
 const usage = `simulate: whole sites of the formation protocol in virtual time
   --seeds N         run N drawn sites of 1 to 7 devices (default 10000), from seed --from (default 0)
@@ -34,19 +19,45 @@ const usage = `simulate: whole sites of the formation protocol in virtual time
   --marks           say how often each rule was used
   --workers N       threads (default: one a core)`;
 
+type Options = ReturnType<typeof readOptions>;
+
 try {
-  process.exitCode = await main();
+  process.exitCode = await main(readOptions());
 } catch (error) {
   process.stderr.write(`${renderError(error)}\n`);
   process.exitCode = exitCodeOf(error);
 }
 
-async function main(): Promise<number> {
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: 'string' },
+        from: { type: 'string', default: '0' },
+        seed: { type: 'string' },
+        schedule: { type: 'string' },
+        sites: { type: 'string' },
+        claimed: { type: 'boolean', default: false },
+        timeline: { type: 'boolean', default: false },
+        marks: { type: 'boolean', default: false },
+        workers: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new Failure('input', {
+      what: error instanceof Error ? error.message : String(error),
+      fix: 'npm run simulate -- --help',
+    });
+  }
+}
+
+async function main(values: Options): Promise<number> {
   if (values.help) {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const batch = await chosen();
+  const batch = await chosen(values);
   for (const violation of batch.violations.slice(0, 20)) {
     process.stdout.write(`${inWords(violation)}\n`);
   }
@@ -62,7 +73,8 @@ function inWords({ seed, promise, at, what }: Batch['violations'][number]): stri
   return `seed ${seed}: '${promise}' broken after ${at} s: ${what}`;
 }
 
-async function chosen(): Promise<Batch> {
+async function chosen(values: Options): Promise<Batch> {
+  const alone = (scenario: Scenario) => runAlone(scenario, values.timeline);
   if (values.schedule !== undefined) return alone(readSchedule(values.schedule));
   if (values.seed !== undefined) return alone(draw(count('--seed', values.seed)));
   if (values.sites !== undefined) {
@@ -72,6 +84,7 @@ async function chosen(): Promise<Batch> {
     return alone(largeSite(devices, 1, values.claimed ? 'claimed' : 'stamped'));
   }
   const workers = values.workers === undefined ? availableParallelism() : count('--workers', values.workers);
+  if (workers < 1) throw new Failure('input', { what: '--workers takes 1 or more', why: `it is ${workers}` });
   const seeds = values.seeds === undefined ? 10_000 : count('--seeds', values.seeds);
   let [done, saidAt] = [0, performance.now()];
   const progress = (batch: Batch): void => {
@@ -85,10 +98,16 @@ async function chosen(): Promise<Batch> {
 }
 
 /** One run; where it breaks a promise its timeline is printed without being asked for. */
-function alone(scenario: Scenario): Batch {
-  const result: Result = run(scenario, true);
+function runAlone(scenario: Scenario, timeline: boolean): Batch {
   process.stdout.write(`seed ${scenario.seed}\n`);
-  if (values.timeline || result.violations.length > 0) {
+  let result: Result;
+  try {
+    result = run(scenario, true);
+  } catch (error) {
+    process.stderr.write(`${renderError(error)}\n`);
+    return unended(scenario.seed, error);
+  }
+  if (timeline || result.violations.length > 0) {
     process.stdout.write(`${result.world.timeline?.join('\n')}\n`);
   }
   return {
@@ -117,8 +136,16 @@ function readSchedule(file: string): Scenario {
   if (parsed.success) return parsed.data;
   throw new Failure(
     'input',
-    parsed.error.issues.map((issue) => ({ what: issue.message, where: `${file}: ${issue.path.join('.')}` })),
+    parsed.error.issues.map(({ message, path }) => ({
+      what: message,
+      where: [file, ...wherein(path)].join(': '),
+    })),
   );
+}
+
+/** Where in the file, as `schedule.3.device`; nothing where it is the whole of it. */
+function wherein(path: readonly PropertyKey[]): readonly string[] {
+  return path.length === 0 ? [] : [path.join('.')];
 }
 
 function count(option: string, text: string): number {

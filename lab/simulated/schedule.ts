@@ -5,21 +5,24 @@ import { mostElectors } from '../../formats/roster.ts';
 const device = z.int().min(1).max(253);
 const seconds = z.number().min(0).max(10_000_000);
 
-/** Devices are named by their place. Times are seconds of virtual time from the start of the run. */
+/**
+ * Devices are named by their place. Times are seconds of virtual time from the start of the run. A key that is not known is
+ * refused: a fault that is spelt wrongly would otherwise be a fault that never came.
+ */
 const fault = z.discriminatedUnion('event', [
-  z.object({ at: seconds, event: z.literal('power-on'), device }),
-  z.object({ at: seconds, event: z.literal('power-off'), device }),
+  z.strictObject({ at: seconds, event: z.literal('power-on'), device }),
+  z.strictObject({ at: seconds, event: z.literal('power-off'), device }),
   /** The agent ends and is started again; k3s runs on. */
-  z.object({ at: seconds, event: z.literal('agent-restart'), device }),
-  z.object({ at: seconds, event: z.literal('pause'), device, for: seconds }),
-  z.object({ at: seconds, event: z.literal('port-down'), device }),
-  z.object({ at: seconds, event: z.literal('port-up'), device }),
+  z.strictObject({ at: seconds, event: z.literal('agent-restart'), device }),
+  z.strictObject({ at: seconds, event: z.literal('pause'), device, for: seconds }),
+  z.strictObject({ at: seconds, event: z.literal('port-down'), device }),
+  z.strictObject({ at: seconds, event: z.literal('port-up'), device }),
   /** Devices not named are on the first side. */
-  z.object({ at: seconds, event: z.literal('partition'), sides: z.array(z.array(device)) }),
-  z.object({ at: seconds, event: z.literal('join-networks') }),
+  z.strictObject({ at: seconds, event: z.literal('partition'), sides: z.array(z.array(device)) }),
+  z.strictObject({ at: seconds, event: z.literal('join-networks') }),
   /** What the first sends, the second does not get. */
-  z.object({ at: seconds, event: z.literal('one-way'), device, to: device }),
-  z.object({
+  z.strictObject({ at: seconds, event: z.literal('one-way'), device, to: device }),
+  z.strictObject({
     at: seconds,
     event: z.literal('network'),
     loss: z.number().min(0).max(1),
@@ -29,21 +32,21 @@ const fault = z.discriminatedUnion('event', [
     duplicates: z.number().min(0).max(1).default(0),
     late: z.number().min(0).max(1).default(0),
   }),
-  z.object({ at: seconds, event: z.literal('disk-full'), device }),
+  z.strictObject({ at: seconds, event: z.literal('disk-full'), device }),
   /** The filesystem turned read-only: nothing is written until it works again, what was there is still read. */
-  z.object({ at: seconds, event: z.literal('disk-read-only'), device }),
-  z.object({ at: seconds, event: z.literal('disk-works'), device }),
-  z.object({ at: seconds, event: z.literal('disk-slow'), device, sync: seconds }),
+  z.strictObject({ at: seconds, event: z.literal('disk-read-only'), device }),
+  z.strictObject({ at: seconds, event: z.literal('disk-works'), device }),
+  z.strictObject({ at: seconds, event: z.literal('disk-slow'), device, sync: seconds }),
   /** Off, wiped, on again: the same stamp, no memory. */
-  z.object({ at: seconds, event: z.literal('flash'), device }),
+  z.strictObject({ at: seconds, event: z.literal('flash'), device }),
   /** A second board with the same stamp is plugged in. */
-  z.object({ at: seconds, event: z.literal('clone'), device }),
+  z.strictObject({ at: seconds, event: z.literal('clone'), device }),
   /** A person puts data into the cluster that this device is in, on this device. */
-  z.object({ at: seconds, event: z.literal('deploy'), device }),
+  z.strictObject({ at: seconds, event: z.literal('deploy'), device }),
   /** The device's wall clock jumps to this second since 1970. */
-  z.object({ at: seconds, event: z.literal('clock'), device, to: z.number() }),
+  z.strictObject({ at: seconds, event: z.literal('clock'), device, to: z.number() }),
   /** A newer roster reaches the device; `electors` other than the site's are a mistake that must be refused. */
-  z.object({
+  z.strictObject({
     at: seconds,
     event: z.literal('roster'),
     device,
@@ -53,22 +56,24 @@ const fault = z.discriminatedUnion('event', [
     fork: z.boolean().default(false),
   }),
   /** The device is gone for good; a thief's laptop speaks with its key, unless it is `silent`. */
-  z.object({ at: seconds, event: z.literal('steal'), device, silent: z.boolean().default(false) }),
+  z.strictObject({ at: seconds, event: z.literal('steal'), device, silent: z.boolean().default(false) }),
   /** A stranger replays what was heard on the LAN. */
-  z.object({ at: seconds, event: z.literal('replay'), on: z.boolean() }),
+  z.strictObject({ at: seconds, event: z.literal('replay'), on: z.boolean() }),
   /** From now on k3s and its tools hang on this device: nothing that is asked of them is ever answered. */
-  z.object({ at: seconds, event: z.literal('hang'), device }),
-  z.object({ at: seconds, event: z.literal('resolve'), device }),
+  z.strictObject({ at: seconds, event: z.literal('hang'), device }),
+  z.strictObject({ at: seconds, event: z.literal('resolve'), device }),
   /** Claimed sites: a person at `device`, which opened enrolment, ends it, or gives a place to another board. */
-  z.object({ at: seconds, event: z.literal('close-enrolment'), device }),
-  z.object({ at: seconds, event: z.literal('replace'), device, place: device, by: device }),
+  z.strictObject({ at: seconds, event: z.literal('close-enrolment'), device }),
+  z.strictObject({ at: seconds, event: z.literal('replace'), device, place: device, by: device }),
 ]);
 
 export type Fault = z.output<typeof fault>;
 
 export const scheduleSchema = z
-  .object({
+  .strictObject({
     version: z.literal(1),
+    /** For whoever reads the file. */
+    comment: z.string().optional(),
     seed: z.int().min(0).default(1),
     devices: z.int().min(1).max(253),
     /** Places that decide; the first seven by default. */
@@ -110,6 +115,7 @@ export const scheduleSchema = z
       if (place > size) wrong(`place ${place} is not one of ${size}`, ...path);
     };
     for (const [index, one] of (electors ?? []).entries()) listed(one, 'electors', index);
+    if (new Set(electors).size < (electors?.length ?? 0)) wrong('an elector is named twice', 'electors');
     for (const [index, one] of workers.entries()) listed(one, 'workers', index);
     if (new Set(workers).size >= size) wrong('somebody must be able to found', 'workers');
     for (const [index, one] of schedule.entries()) {

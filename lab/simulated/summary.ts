@@ -31,8 +31,8 @@ export function runSeeds(from: number, count: number): Batch {
   const marks: Record<string, number> = {};
   for (let seed = from; seed < from + count; seed += 1) {
     const result = runOrTell(seed);
-    if (typeof result === 'string') {
-      violations.push({ promise: 'a run comes to its end', at: 0, what: result, seed });
+    if (!('world' in result)) {
+      violations.push(...result.violations);
       continue;
     }
     for (const violation of result.violations) violations.push({ ...violation, seed });
@@ -44,12 +44,19 @@ export function runSeeds(from: number, count: number): Batch {
 }
 
 /** What a run came to, or the error it ended with: a seed that throws must still be named. */
-function runOrTell(seed: number): Result | string {
+function runOrTell(seed: number): Result | Batch {
   try {
     return run(draw(seed));
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return unended(seed, error);
   }
+}
+
+/** A run that ended with an error of its own. */
+export function unended(seed: number, error: unknown): Batch {
+  const what = error instanceof Error ? error.message : String(error);
+  const violations = [{ promise: 'a run comes to its end', at: 0, what, seed }];
+  return { seeds: 1, violations, founded: [], decided: [], marks: {} };
 }
 
 export function runServerSeeds(from: number, count: number): Batch {

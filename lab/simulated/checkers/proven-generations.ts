@@ -3,16 +3,18 @@ import { quorumOf } from '../../../firstboot/protocol/site.ts';
 import type { Past } from '../../../firstboot/protocol/terms.ts';
 import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
+import { decidedIndeed } from './one-identity.ts';
 
 const promise = 'a next generation only by proof';
 
 export function provenGenerations(): Checker {
-  let believed = 1;
+  // Every way into a generation is looked at, not the first alone; boards that follow share what they followed.
+  const judged = new WeakSet<readonly Past[]>();
   return {
     promise,
     persisted(world, board, { generation, past }) {
-      if (generation <= believed) return;
-      believed = generation;
+      if (generation === 1 || judged.has(past)) return;
+      judged.add(past);
       if (world.scenario.policy !== 'first-online') world.violate(promise, `policy ${world.scenario.policy}`);
       const unproven = past.length !== generation - 1 || !past.every((one) => proven(world, one));
       if (unproven) world.violate(promise, `generation ${generation} on device ${board.place}`);
@@ -21,6 +23,7 @@ export function provenGenerations(): Checker {
 }
 
 function proven(world: World, { certificate, proof }: Past): boolean {
+  if (!decidedIndeed(world, certificate)) return false;
   const electors = world.boards[0]?.stamped.electors ?? [];
   const signers = proof.kind === 'gone' ? [proof.signer] : proof.signers;
   const genuine = signers.every((signer) => {

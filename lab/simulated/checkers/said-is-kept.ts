@@ -1,4 +1,5 @@
 // Promise 6: what a device says of its votes is on its disk before.
+import type { Incarnations } from '../../../firstboot/protocol/messages.ts';
 import { compareBallots } from '../../../firstboot/protocol/terms.ts';
 import type { Checker } from './checker.ts';
 
@@ -17,9 +18,15 @@ export function saidIsKept(): Checker {
         (body.kind === 'accepted' &&
           body.signature !== undefined &&
           compareBallots(body.ballot, durable.accepted?.ballot) > 0) ||
+        ('vector' in body && body.kind !== 'hello' && !sameVector(body.vector, durable.vector)) ||
         (body.kind === 'prepare' && body.ballot.round > durable.round) ||
         (body.kind === 'hello' && body.decided !== undefined && durable.decided === undefined);
       if (lies) world.violate(promise, `device ${from.place}: ${body.kind}`);
     },
   };
+}
+
+/** Votes are counted, and lost ones are not, by the incarnations they come with. */
+function sameVector(a: Incarnations, b: Incarnations): boolean {
+  return a.length === b.length && a.every((incarnation, slot) => incarnation === b[slot]);
 }
