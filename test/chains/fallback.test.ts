@@ -119,7 +119,7 @@ it.concurrent('an agent that never gets healthy: the deadman, outside of it, res
   const broken = "process.stderr.write('no good\\n');\nprocess.exit(1);\n";
   const one = await trial(context, 'sick', 1, { [agent]: broken }, 'edgekiln.deadman=60');
   expect(await slotOf(one)).toBe('b');
-  await one.console.waitFor(/login: /, slow);
+  // Nothing else restarts it. On a busy machine the minute may be over before anybody could log in.
   expect(await slotOf(one)).toBe('a');
   const shell = await expectA(one);
   // The deadman is for trials only.
