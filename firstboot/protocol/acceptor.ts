@@ -1,6 +1,8 @@
 // An elector's side of the decision: what it promises, what it accepts, and when it must not vote.
+import type { Place } from '../../formats/roster.ts';
 import type { Accept, AcceptedAnswer, Incarnations, Prepare, Promised } from './messages.ts';
 import { acceptanceStatement } from './signatures.ts';
+import type { Site } from './site.ts';
 import type { State } from './state.ts';
 import { compareBallots } from './terms.ts';
 import type { Turn } from './turn.ts';
@@ -9,6 +11,14 @@ import type { Turn } from './turn.ts';
 function votes(state: State): boolean {
   const { site, place, record } = state;
   return (site.slots[place] ?? -1) >= 0 && !state.diskFailed && !state.cloned && !record.amnesiac;
+}
+
+/**
+ * Whether what is proposed is the sender's own ballot, and its place may be a server at all: with the key of a stolen worker
+ * nothing can be decided.
+ */
+export function mayPropose({ members }: Site, from: Place, { ballot }: Prepare | Accept): boolean {
+  return ballot.place === from && members[from]?.eligible === true;
 }
 
 /** Learns incarnations where none was known; one that differs is left, it must be recovered from first. */

@@ -1,5 +1,5 @@
 // The protocol as one function: a state and an event give the next state and what is to be done.
-import { answerAccept, answerPrepare } from './acceptor.ts';
+import { answerAccept, answerPrepare, mayPropose } from './acceptor.ts';
 import { hear } from './discovery.ts';
 import { onClaim, onCloseEnrolment, onReplace, onTable } from './enrolment.ts';
 import type { Effect, Event, Start } from './events.ts';
@@ -80,6 +80,7 @@ function onMessage(turn: Turn, message: Message): void {
   }
   if (message.generation !== state.record.generation) return;
   if (body.kind === 'prepare' || body.kind === 'accept') {
+    if (!mayPropose(state.site, from, body)) return;
     if (state.record.decided !== undefined) {
       turn.helloWithin(0);
       return;
