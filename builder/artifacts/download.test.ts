@@ -180,6 +180,20 @@ describe('a bad mirror', () => {
     expect(await refusal(wanted(await mirror(behave)))).toBe(`${url}: ${why}`);
   });
 
+  test('that never stops sending a file of unknown size is asked once, and nothing of it is kept', async () => {
+    const endless = await mirror((_, response) => {
+      response.writeHead(200);
+      const more = (): void => {
+        if (!response.destroyed) response.write(content, more);
+      };
+      more();
+    });
+    const { size: _, ...what } = wanted(endless);
+    expect(await refusal(what, { largest: 1_000_000 })).toBe(`${url}: it sends more than 1000000 bytes`);
+    expect(endless.asked).toHaveLength(1);
+    expect(readdirSync(await store.incoming())).toEqual([]);
+  });
+
   test('that is stopped', async () => {
     const gone = await mirror(() => {});
     await gone.stop();
@@ -209,7 +223,7 @@ test('an interruption ends it, and the next run goes on', async () => {
   const slow = await mirror((request, response) => {
     if (stopping.signal.aborted) return serve(content)(request, response);
     response.writeHead(200, { 'content-length': content.length });
-    response.write(content.subarray(0, half), () => setTimeout(() => stopping.abort(), 50));
+    response.write(content.subarray(0, half), () => void arrived(half).then(() => stopping.abort()));
   });
   await expect(get(wanted(slow), { signal: stopping.signal })).rejects.toMatchObject({ kind: 'interrupted' });
   await get(wanted(slow));

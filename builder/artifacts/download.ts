@@ -42,7 +42,12 @@ export interface DownloadOptions {
   /** Bytes done, of how many. */
   readonly progress?: (done: number, total: number) => void;
   readonly patience?: Patience;
+  /** Bytes that a file of unknown size may have. */
+  readonly largest?: number;
 }
+
+/** Several times what any file of a release has. */
+const largestFile = 4 * 1024 ** 3;
 
 /**
  * The path of the file in the store. What is there is not fetched again; a download that was cut goes on where it
@@ -160,7 +165,7 @@ async function receive(
   had: number,
   memory: Memory,
   wanted: Wanted,
-  { progress, signal, patience = patient }: DownloadOptions,
+  { progress, signal, patience = patient, largest = largestFile }: DownloadOptions,
 ): Promise<Trouble | undefined> {
   const proxy = proxyFor(new URL(url));
   const resume = had === 0 ? {} : { range: `bytes=${had}-` };
@@ -191,16 +196,22 @@ async function receive(
     }
     memory.validator = validatorOf(response);
     const start = response.statusCode === 206 ? had : 0;
-    const total = start + Number(response.headers['content-length'] ?? Number.NaN);
-    const count = counter(start, wanted.size ?? total, progress);
+    const told = start + Number(response.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+    const count = counter(start, wanted.size ?? Math.min(told, largest), progress);
     await pipeline(stream, count, createWriteStream(part, { flags: start === 0 ? 'w' : 'a' }));
     return undefined;
   } catch (error) {
     stream.destroy();
     throwIfOfDisk(error, part);
-    return { why: error instanceof Error ? error.message : String(error), passing: true };
+    const endless = error instanceof Overflow;
+    // None of it can be of the file.
+    if (endless) await rm(part, { force: true });
+    return { why: error instanceof Error ? error.message : String(error), passing: !endless };
   }
 }
+
+/** A mirror sends more than the file can have. */
+class Overflow extends Error {}
 
 /** Why an answer is not taken, from its head alone. */
 async function refusal(
@@ -242,7 +253,7 @@ function counter(start: number, total: number, progress: DownloadOptions['progre
   return new Transform({
     transform(chunk: Buffer, _encoding, next) {
       done += chunk.length;
-      if (done > total) return next(new Error(`it sends more than ${total} bytes`));
+      if (done > total) return next(new Overflow(`it sends more than ${total} bytes`));
       progress?.(done, total);
       next(null, chunk);
     },

@@ -82,7 +82,8 @@ async function digestOfPath(path: string, what: string): Promise<string> {
   } catch (error) {
     if (error instanceof Failure) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new Failure('input', { what: `${what} cannot be read`, where: path, why }, error);
+    const fix = 'put it there, or name the right path in the profile';
+    throw new Failure('input', { what: `${what} cannot be read`, where: path, why, fix }, error);
   }
 }
 

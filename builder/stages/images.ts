@@ -78,7 +78,8 @@ async function open(file: string, name: string, plain: string, { signal }: Works
     return readImageArchive(plain);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    const problems = error.problems.map((problem) => ({ ...problem, where: name }));
+    const fix = 'make it anew: docker save -o FILE.tar NAME…';
+    const problems = error.problems.map((problem) => ({ fix, ...problem, where: name }));
     throw new Failure(error.kind, problems, error);
   }
 }

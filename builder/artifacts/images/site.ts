@@ -99,6 +99,7 @@ function pinOf(lock: Lock, name: string): PinnedFile {
 async function digestLocal(path: string, what: string): Promise<{ sha256: Sha256 }> {
   return digestOf(path).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Failure('input', { what: `${what} cannot be read`, where: path, why }, error);
+    const fix = 'put it there, or name the right path in the profile';
+    throw new Failure('input', { what: `${what} cannot be read`, where: path, why, fix }, error);
   });
 }
