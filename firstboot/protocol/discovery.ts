@@ -1,6 +1,6 @@
 // Who is there. A message counts when it is signed by a member, of a boot that answered our challenge, and new.
 import type { Place } from '../../formats/roster.ts';
-import type { Hello, Message } from './messages.ts';
+import type { Cluster, Hello, Message } from './messages.ts';
 import type { Peer, State } from './state.ts';
 import type { BootId, Challenge, ClusterId, Milliseconds } from './terms.ts';
 import { serverSilent } from './timings.ts';
@@ -190,3 +190,12 @@ export function serverOf(state: State, cluster: ClusterId, now: Milliseconds): P
       peer.hello.cluster.ready,
   );
 }
+
+/** Of two clusters that work: the one with data, then with more members, then with the lower id. */
+export function preferred(a: Standing, b: Standing): boolean {
+  if (a.data !== b.data) return a.data;
+  if (a.members !== b.members) return a.members > b.members;
+  return a.identity.cluster < b.identity.cluster;
+}
+
+type Standing = Pick<Cluster, 'identity' | 'data' | 'members'>;

@@ -1,6 +1,6 @@
 // In and out of clusters: joining one, obeying a decision, yielding to it, leaving what is lost.
 import type { Place } from '../../formats/roster.ts';
-import { alive, serverOf } from './discovery.ts';
+import { alive, preferred, serverOf } from './discovery.ts';
 import type { Cluster, Hello, Message } from './messages.ts';
 import { proposeSoon } from './proposer.ts';
 import type { Membership } from './record.ts';
@@ -29,13 +29,6 @@ export function considerJoining(turn: Turn): void {
   state.census = { servers, members: best.cluster.members, data: best.cluster.data };
   turn.enter('join');
   turn.act({ kind: 'join', identity, by: best.by });
-}
-
-/** Of two clusters that work: the one with data, then with more members, then with the lower id. */
-function preferred(a: Cluster, b: Cluster): boolean {
-  if (a.data !== b.data) return a.data;
-  if (a.members !== b.members) return a.members > b.members;
-  return a.identity.cluster < b.identity.cluster;
 }
 
 export function onK3sReady(turn: Turn, cluster: ClusterId): void {
@@ -112,12 +105,7 @@ export function onGone(turn: Turn, message: Message, hello: Hello): void {
   if (hello.gone === undefined || state.phase !== 'member' || membership?.identity.cluster !== hello.gone)
     return;
   if (message.from !== membership.identity.founder || membership.shared) return;
-  if (
-    turn.now - state.since.alone < serverSilent &&
-    hello.gone !== hello.cluster?.identity.cluster &&
-    !retiredBy(hello)
-  )
-    return;
+  if (turn.now - state.since.alone < serverSilent && !retiredBy(hello)) return;
   turn.note('membership: founder gone');
   leave(turn);
 }

@@ -3,7 +3,7 @@ import type { Place } from '../../formats/roster.ts';
 import { answerAccept, answerPrepare } from './acceptor.ts';
 import { learnDecision } from './certificates.ts';
 import { canDecide } from './claims.ts';
-import { alive } from './discovery.ts';
+import { alive, preferred } from './discovery.ts';
 import type { Accept, AcceptedAnswer, Incarnations, Message, Prepare, Promised } from './messages.ts';
 import { acceptanceStatement, verifyBy } from './signatures.ts';
 import type { Proposal, State } from './state.ts';
@@ -223,16 +223,13 @@ function highestAccepted(values: readonly (Accepted | undefined)[]): Accepted | 
   );
 }
 
-/** Another undecided cluster that should be the site's rather than this one: data, then members, then the lower id. */
+/** Another undecided cluster that should be the site's rather than this one. */
 function betterClusterHeard(state: State, now: number): boolean {
-  const own = state.record.membership?.identity.cluster;
-  const { census } = state;
+  const identity = state.record.membership?.identity;
+  if (identity === undefined) return false;
   return state.peers.some((peer) => {
     const cluster = alive(peer, now, serverSilent) ? peer.hello?.cluster : undefined;
-    if (cluster === undefined || own === undefined || !cluster.server || !cluster.ready) return false;
-    if (cluster.identity.cluster === own) return false;
-    if (cluster.data !== census.data) return cluster.data;
-    if (cluster.members !== census.members) return cluster.members > census.members;
-    return cluster.identity.cluster < own;
+    if (cluster === undefined || !cluster.server || !cluster.ready) return false;
+    return cluster.identity.cluster !== identity.cluster && preferred(cluster, { ...state.census, identity });
   });
 }
