@@ -11,13 +11,14 @@ export interface FixtureImage {
   readonly layers: readonly string[];
 }
 
-type File = readonly [path: string, content: string | { readonly link: string }];
+type File = readonly [path: string, content: string | Buffer | { readonly link: string }];
 
 export async function writeTar(file: string, files: readonly File[]): Promise<string> {
   const tar = pack();
   for (const [name, content] of files) {
-    if (typeof content === 'string') tar.entry({ name }, content);
-    else tar.entry({ name, type: 'symlink', linkname: content.link });
+    if (typeof content === 'object' && 'link' in content)
+      tar.entry({ name, type: 'symlink', linkname: content.link });
+    else tar.entry({ name }, content);
   }
   tar.finalize();
   writeFileSync(file, await buffer(tar));

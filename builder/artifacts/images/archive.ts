@@ -25,6 +25,8 @@ export type Platform =
       /** Files of the archive. */
       readonly config: string;
       readonly layers: readonly string[];
+      /** SHA-256 (hex) of files, as far as it is known; that of a layer is of its plain bytes. */
+      readonly digests: ReadonlyMap<string, string>;
     }
   | {
       readonly kind: 'oci';
@@ -108,15 +110,37 @@ function dockerImages(file: string, find: Find): ArchivedImage[] {
     ({ Config: config, RepoTags, Layers: layers }) => {
       for (const path of layers)
         if (find(path) === undefined) throw refuse(file, `the layer ${path} is not in it`);
-      const { architecture, os } = json(file, find, config, imageConfig);
+      const { architecture, os, rootfs } = json(file, find, config, imageConfig);
       const names = (RepoTags ?? []).flatMap((tag) => fullName(tag) ?? []);
-      const platform = { kind: 'docker', config, layers } as const;
+      const digests = dockerDigests(config, layers, rootfs?.diff_ids ?? []);
+      const platform = { kind: 'docker', config, layers, digests } as const;
       return { names, platforms: new Map(os === 'linux' ? [[architecture, platform]] : []) };
     },
   );
 }
 
-const imageConfig = z.looseObject({ architecture: z.string(), os: z.string().default('linux') });
+/** A configuration is called by its digest, and has those of its layers. */
+function dockerDigests(
+  config: string,
+  layers: readonly string[],
+  ids: readonly string[],
+): Map<string, string> {
+  const known = new Map<string, string>();
+  const learn = (path: string, id: string): void => {
+    const digest = /^sha256:([0-9a-f]{64})$/.exec(id)?.[1];
+    if (digest !== undefined) known.set(path, digest);
+  };
+  learn(config, `sha256:${config.replace(/\.json$/, '')}`);
+  if (ids.length === layers.length)
+    for (const [index, path] of layers.entries()) learn(path, ids[index] ?? '');
+  return known;
+}
+
+const imageConfig = z.looseObject({
+  architecture: z.string(),
+  os: z.string().default('linux'),
+  rootfs: z.looseObject({ diff_ids: z.array(z.string()).nullish() }).nullish(),
+});
 const descriptor = z.looseObject({
   mediaType: z.string().optional(),
   digest: z.string().regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/),

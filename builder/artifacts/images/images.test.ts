@@ -1,7 +1,9 @@
 // Archives, what is in them, what is missing, and what is left of them.
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { indexTar } from '../../tree/tar.ts';
@@ -316,6 +318,30 @@ describe('trimming', () => {
     await expect(trim(archive, [full('shop/both:1')], next())).rejects.toMatchObject({
       kind: 'input',
       problems: [{ what: 'an image archive is damaged', where: archive.file }],
+    });
+  });
+
+  test('refuses an archive of docker’s whose layers are damaged; packed ones are taken as they are', async () => {
+    const layer = 'the layer';
+    const diffId = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
+    const config = JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { diff_ids: [diffId] } });
+    const manifest = JSON.stringify([{ Config: 'c', RepoTags: ['shop/web:2'], Layers: ['l.tar'] }]);
+    const made = async (content: string | Buffer) =>
+      readImageArchive(
+        await writeTar(next(), [
+          ['c', config],
+          ['l.tar', content],
+          ['manifest.json', manifest],
+        ]),
+      );
+    await trim(await made(layer), [full('shop/web:2')], next());
+    await trim(await made(gzipSync(layer)), [full('shop/web:2')], next());
+    const damaged = await made('the lawyer');
+    await expect(trim(damaged, [full('shop/web:2')], next())).rejects.toMatchObject({
+      kind: 'input',
+      problems: [
+        { what: 'an image archive is damaged', why: expect.stringContaining('l.tar has the sha256 ') },
+      ],
     });
   });
 

@@ -4,6 +4,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import { Failure } from '../../../formats/errors.ts';
+import { compressionOf } from '../compression.ts';
 import type { ImageArchive, Platform } from './archive.ts';
 
 /** An image that is kept, for one architecture, and the full names that containerd is to know it by. */
@@ -23,6 +24,9 @@ export async function trimArchive(
   to: string,
   signal?: AbortSignal,
 ): Promise<void> {
+  const digests = new Map(
+    chosen.flatMap(({ platform }) => (platform.kind === 'docker' ? [...platform.digests] : [])),
+  );
   const files = [...new Set(chosen.flatMap(({ platform }) => filesOf(platform)))].sort();
   const tar = pack();
   const writing = pipeline(
@@ -33,7 +37,7 @@ export async function trimArchive(
   const fill = async () => {
     for (const [name, text] of heads(archive.layout, chosen))
       tar.entry(header(name, Buffer.byteLength(text)), text);
-    for (const path of files) await addFile(tar, archive, path);
+    for (const path of files) await addFile(tar, archive, path, digests.get(path));
     tar.finalize();
   };
   const filled = fill().catch((error: unknown) => {
@@ -71,11 +75,19 @@ function entriesOf(platform: Platform, names: readonly string[]): object[] {
   }));
 }
 
-async function addFile(tar: Pack, archive: ImageArchive, path: string): Promise<void> {
+async function addFile(
+  tar: Pack,
+  archive: ImageArchive,
+  path: string,
+  plain: string | undefined,
+): Promise<void> {
   const extent = archive.find(path);
   if (extent === undefined) throw new Error(`${path} was found when the archive was read`);
   const { file, offset, length } = extent;
-  const [, algorithm = 'sha256', expected] = /^blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path) ?? [];
+  const [, algorithm = 'sha256', named] = /^blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path) ?? [];
+  // The digest of plain bytes says nothing of a layer that is packed.
+  const packed = named === undefined && (await compressionOf(file, offset)) !== 'none';
+  const expected = named ?? (packed ? undefined : plain);
   const hash = createHash(algorithm);
   if (length === 0) {
     tar.entry(header(path, 0), '');
