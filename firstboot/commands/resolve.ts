@@ -7,8 +7,9 @@ import type { Command } from './command.ts';
 export const resolve: Command = {
   name: 'resolve',
   summary: 'after an alarm: say that a person looked, and let the device go on',
-  help: `Clears the alarms of this device. One that held because of them looks for its site again; one whose voice was
-lost with its memory takes part in decisions again. Nothing is deleted. Only root may.
+  help: `Clears the alarms of this device, after a person has looked at what they say. One whose voice was lost with its
+memory takes part in decisions again; one that is in no cluster and held looks for its site again. Nothing is deleted,
+and what an alarm asks a person to do is not done by it: a cause that stays raises it again. Only root may.
 
 Options:
   --root DIR   tell the agent that runs below DIR

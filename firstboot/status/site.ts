@@ -29,12 +29,12 @@ const alarmWords: Readonly<Record<Alarm, string>> = {
   denied: 'this device was taken out of the site: it neither joins nor serves',
   disk: 'data could not be written, so it neither votes, founds nor joins: look whether it is full or worn out',
   'holds-data':
-    'it holds data of a cluster that is not the one of its site: save what is needed, then edgekiln-node resolve',
+    'it holds data of a cluster that is not the one of its site: save what is needed, delete it, then restart this device',
   'two-clusters': 'the site has two clusters with more than one server: a person must choose which one stays',
   'memory-lost':
     'most of the boards that decide were flashed again: once it is sure that no other cluster runs, edgekiln-node resolve',
   'founder-lost':
-    'the only server is gone and held data: bring it back, or let the site begin anew with edgekiln-node resolve',
+    'the only server is gone and held data: bring it back, or flash its board again: then the site begins anew',
   'join-refused': 'the cluster did not let this device in',
   'no-place':
     'every place of the site is taken or enrolment is closed: a person gives it one with edgekiln-node resolve --replace NAME',
