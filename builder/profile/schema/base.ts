@@ -38,7 +38,7 @@ export const outputs = z
   .min(1, 'at least one output')
   .default(['image'])
   .describe(
-    'What leaves the build: image, zip (for balenaEtcher), zst, bmap (block maps), eflasher (FriendlyElec), bundle (an update).',
+    'What leaves the build: image, zip (for balenaEtcher), zst, bmap (block maps), eflasher (FriendlyElec) and bundle (an update), both not built yet.',
   );
 
 const MiB = 1024 ** 2;
