@@ -163,10 +163,12 @@ export class Reconcilers {
     const store = world.clusters.get(cluster);
     const kept = this.kept(cluster);
     const nodes = store.nodes.flatMap((node): NodeView[] => {
-      const other = world.boards.find((one) => one.k3s.name === node.name && one.k3s.storeOf() === cluster);
+      // A clone has the name too: whichever of the two is up writes the node.
+      const behind = world.boards.filter(({ k3s }) => k3s.name === node.name && k3s.storeOf() === cluster);
       const member = board.site.members.find((one) => one?.name === node.name);
       if (member === undefined) return [];
-      const ready = other !== undefined && this.#ready(board, other);
+      const up = behind.filter((other) => this.#ready(board, other));
+      const ready = up.length > 0;
       const etcd = store.members.find((one) => one.name === node.name);
       const server = etcd !== undefined || node.server;
       const state = `${node.uid} ${server} ${etcd?.voter === true} ${ready}`;
@@ -184,7 +186,7 @@ export class Reconcilers {
           voter: etcd?.voter === true,
           ready,
           unchangedFor: world.now - (seen.get(node.name)?.since ?? world.now),
-          fit: ready && other?.hung === false,
+          fit: up.some((other) => !other.hung),
         },
       ];
     });

@@ -30,6 +30,10 @@ describe('simulator', () => {
     expect(run(draw(258_590)).violations).toEqual([]);
   });
 
+  it('seed 243750: a server is not taken for dead because another board of its name is off', () => {
+    expect(run(draw(243_750)).violations).toEqual([]);
+  });
+
   it('schedules that fast-check invents break nothing', () => {
     const device = fc.integer({ min: 1, max: 4 });
     const at = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10);
