@@ -26,13 +26,22 @@ export interface Journal {
   readonly clock: Milliseconds;
   /** When past operations began, by that clock. */
   readonly begun: readonly Milliseconds[];
+  /** Those of them that replaced a server. */
+  readonly replaced: readonly Milliseconds[];
   /** When the last one ended without its purpose; absent where that never happened. */
   readonly undone?: Milliseconds | undefined;
   /** Places that came back after they were removed, once each time. */
   readonly returns: readonly Place[];
 }
 
-export const emptyJournal: Journal = { operation: undefined, nextId: 1, clock: 0, begun: [], returns: [] };
+export const emptyJournal: Journal = {
+  operation: undefined,
+  nextId: 1,
+  clock: 0,
+  begun: [],
+  replaced: [],
+  returns: [],
+};
 
 const minute: Milliseconds = 60_000;
 /** Budget of whole operations, by watched time: one in ten minutes, and three replacements in a day. */
@@ -48,20 +57,21 @@ export type Need = 'mend' | 'grow';
  * every minute: unless the last operation failed, so that a candidate that cannot become a server is not tried for ever.
  */
 export function mayBegin(
-  { begun, undone, clock }: Journal,
+  { begun, replaced, undone, clock }: Journal,
   kind: Operation['kind'],
   need: Need,
 ): string | undefined {
   const last = need === 'mend' ? undone : begun.at(-1);
   if (last !== undefined && clock - last < pauseBetween) return 'one operation in ten minutes';
-  if (kind === 'replace' && begun.filter((at) => clock - at < day).length >= mostInADay)
-    return 'three operations a day';
+  // Growing takes nothing from this budget: the board that was flashed again today is no reason to leave a dead server.
+  if (kind === 'replace' && replaced.filter((at) => clock - at < day).length >= mostInADay)
+    return 'three replacements a day';
   return undefined;
 }
 
 /** The journal after a change; written only if it is still the version that was read. */
 export function applyChange(journal: Journal, change: JournalChange): Journal {
-  const { operation, nextId, clock, begun } = journal;
+  const { operation, nextId, clock, begun, replaced } = journal;
   switch (change.kind) {
     case 'begin':
       return {
@@ -69,6 +79,10 @@ export function applyChange(journal: Journal, change: JournalChange): Journal {
         operation: { ...change.operation, id: nextId },
         nextId: nextId + 1,
         begun: [...begun.filter((at) => clock - at < day), clock],
+        replaced: [
+          ...replaced.filter((at) => clock - at < day),
+          ...(change.operation.kind === 'replace' ? [clock] : []),
+        ],
       };
     case 'candidates':
       if (operation === undefined) return journal;

@@ -138,9 +138,23 @@ describe('roles', () => {
   it('budgets count whole operations', () => {
     const begun = { ...emptyJournal, clock: 700_000, begun: [100_001] };
     expect(mayBegin(begun, 'grow', 'grow')).toBe('one operation in ten minutes');
-    const often = { ...begun, clock: 5e6, begun: [1, 1e6, 2e6] };
-    expect(mayBegin(often, 'replace', 'mend')).toBe('three operations a day');
+    const often = { ...begun, clock: 5e6, replaced: [1, 1e6, 2e6] };
+    expect(mayBegin(often, 'replace', 'mend')).toBe('three replacements a day');
     expect(mayBegin({ ...often, clock: 2e8 }, 'replace', 'mend')).toBeUndefined();
+  });
+
+  it('three replacements a day, however often servers grew', () => {
+    const operation = { candidates: [], tried: [], dead: undefined, age: 0 };
+    const after = (kinds: readonly ('grow' | 'replace')[]) =>
+      kinds.reduce<Journal>(
+        (journal, kind) => applyChange(journal, { kind: 'begin', operation: { kind, ...operation } }),
+        emptyJournal,
+      );
+    const twice = after(['grow', 'replace', 'grow', 'grow', 'replace', 'grow']);
+    expect(mayBegin(twice, 'replace', 'mend')).toBeUndefined();
+    const thrice = after(['replace', 'grow', 'replace', 'replace', 'grow']);
+    expect(mayBegin(thrice, 'replace', 'mend')).toBe('three replacements a day');
+    expect(mayBegin(thrice, 'grow', 'mend')).toBeUndefined();
   });
 
   it('what mends waits for no pause, unless the last operation failed', () => {

@@ -34,6 +34,10 @@ describe('simulator', () => {
     expect(run(draw(243_750)).violations).toEqual([]);
   });
 
+  it('seed 230970: a stolen server is replaced, though servers grew twice on the same day', () => {
+    expect(run(draw(230_970)).violations).toEqual([]);
+  });
+
   it('schedules that fast-check invents break nothing', () => {
     const device = fc.integer({ min: 1, max: 4 });
     const at = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10);
