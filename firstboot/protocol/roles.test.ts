@@ -145,14 +145,14 @@ describe('roles', () => {
 
   it('three replacements a day, however often servers grew', () => {
     const operation = { candidates: [], tried: [], dead: undefined, age: 0 };
-    const after = (kinds: readonly ('grow' | 'replace')[]) =>
+    const begunBy = (kinds: readonly ('grow' | 'replace')[]) =>
       kinds.reduce<Journal>(
         (journal, kind) => applyChange(journal, { kind: 'begin', operation: { kind, ...operation } }),
         emptyJournal,
       );
-    const twice = after(['grow', 'replace', 'grow', 'grow', 'replace', 'grow']);
+    const twice = begunBy(['grow', 'replace', 'grow', 'grow', 'replace', 'grow']);
     expect(mayBegin(twice, 'replace', 'mend')).toBeUndefined();
-    const thrice = after(['replace', 'grow', 'replace', 'replace', 'grow']);
+    const thrice = begunBy(['replace', 'grow', 'replace', 'replace', 'grow']);
     expect(mayBegin(thrice, 'replace', 'mend')).toBe('three replacements a day');
     expect(mayBegin(thrice, 'grow', 'mend')).toBeUndefined();
   });
