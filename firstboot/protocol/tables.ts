@@ -104,7 +104,9 @@ function isOver(turn: Turn, own: Table, other: OtherTable): boolean {
     return true;
   }
   if (mayGive(state)) {
-    if (mayWithdraw(turn, own) && isLesser(state, own, other.said)) {
+    // A server that goes on offering does not know what its founder did: both would give up, each for the other.
+    const stands = other.said.key === other.founder || canDecide(other.said.listed, state.site);
+    if (stands && mayWithdraw(turn, own) && isLesser(state, own, other.said)) {
       turn.note('enrolment: withdrawn');
       return true;
     }

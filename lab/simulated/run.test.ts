@@ -38,6 +38,10 @@ describe('simulator', () => {
     expect(run(draw(230_970)).violations).toEqual([]);
   });
 
+  it('seed 88149: no two tables are given up for each other', () => {
+    expect(run(draw(88_149)).violations).toEqual([]);
+  });
+
   it('schedules that fast-check invents break nothing', () => {
     const device = fc.integer({ min: 1, max: 4 });
     const at = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10);
