@@ -1,4 +1,4 @@
-// The life of three sites, side by side: each forms, and stays the same cluster through all that happens in a shop.
+// The life of two sites, side by side: each forms, and stays the same cluster through all that happens in a shop.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type ClusterView, untilCluster, viewOf } from './cluster.ts';
@@ -123,36 +123,5 @@ aSite('a site and its network', () => {
       );
     await sleep(10_000);
     expectSame(await untilCluster(site, all, whole, 60), formed);
-  });
-});
-
-aSite('a site with a spare board', () => {
-  const four = [...all, 'n4'];
-  let site: NamespaceSite;
-  beforeAll(async () => {
-    site = await openSite('nsspare', 4, { replaceAfter: 1 });
-    await site.powerOn();
-  });
-  afterAll(async () => {
-    await site?.stop();
-  });
-
-  it.sequential('a server that is dead for long is replaced; back again, it is a worker of the same cluster', async () => {
-    const founded = await until(
-      'three servers',
-      180,
-      () => viewOf(site, 'n1').catch(() => viewOf(site, 'n2')),
-      ({ servers, ready }) => servers.length === 3 && ready.length === 4,
-    );
-    const [dead = '', ...alive] = founded.servers;
-    const spare = four.filter((name) => !founded.servers.includes(name));
-    await site.host(dead).powerCut();
-    const servers = [...alive, ...spare].sort();
-    // The grace of a minute, and at most five more.
-    const replaced = await untilCluster(site, alive, { ready: servers, servers }, 360);
-    expect(replaced.cluster).toBe(founded.cluster);
-    await site.host(dead).powerOn();
-    const after = await untilCluster(site, servers, { ready: four, servers }, 240);
-    expect(after.cluster).toBe(founded.cluster);
   });
 });
