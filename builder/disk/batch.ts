@@ -1,9 +1,10 @@
 // Collects bytes into few large writes, and reads file contents straight into them.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Failure } from '../../formats/errors.ts';
 import { Windows } from '../tree/ahead.ts';
 import type { Bytes } from '../tree/entry.ts';
+import { fill } from '../tree/fill.ts';
 import type { Output } from './volume.ts';
 
 /** Small enough to stay in the processor's cache between the read into it and the write out of it. */
@@ -116,7 +117,7 @@ class Sources {
       const read =
         length < DIRECT && straight
           ? this.#fromWindows(fd, offset, into, at, length)
-          : fill(fd, offset, into, at, length);
+          : fill(fd, into.subarray(at, at + length), offset);
       if (read < length) throw truncated(file, offset + length);
     } catch (error) {
       if (error instanceof Failure) throw error;
@@ -159,14 +160,6 @@ class Sources {
     this.#open.set(file, fd);
     return fd;
   }
-}
-
-function fill(fd: number, offset: number, into: Buffer, at: number, length: number): number {
-  let done = 0;
-  for (let read = -1; read !== 0 && done < length; done += read) {
-    read = readSync(fd, into, at + done, length - done, offset + done);
-  }
-  return done;
 }
 
 function truncated(file: string, needed: number): Failure {

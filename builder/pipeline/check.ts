@@ -1,5 +1,5 @@
 // Whether two builds gave the same files, byte for byte, and if not, where they part.
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { stampOffset, stampSize } from '../../formats/stamp.ts';
 import { DiskImage } from '../image/open.ts';
 import { placeOf } from '../image/place.ts';
 import type { LoadedProfile } from '../profile/load.ts';
+import { fill } from '../tree/fill.ts';
 import { type BuildOptions, build } from './build.ts';
 import { resultFolder } from './results.ts';
 import type { StageRecord } from './runner.ts';
@@ -167,10 +168,7 @@ async function firstDifference(first: string, second: string, from = 0): Promise
 }
 
 function read(descriptor: number, buffer: Buffer, at: number): Buffer {
-  let done = 0;
-  for (let got = -1; got !== 0 && done < buffer.length; done += got)
-    got = readSync(descriptor, buffer, done, buffer.length - done, at + done);
-  return buffer.subarray(0, done);
+  return buffer.subarray(0, fill(descriptor, buffer, at));
 }
 
 function describe(first: string, second: string, offset: number): string {

@@ -1,7 +1,7 @@
 // Reads a file window after window. Once it has gone straight on for a while, a thread of its own reads the next window
 // while the last one is looked at.
-import { readSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { fill } from './fill.ts';
 
 /** Bytes of a window, a multiple of a tar's blocks; it stays in the processor's cache. */
 export const WINDOW = 256 * 1024;
@@ -157,11 +157,7 @@ export class Windows {
     } else {
       this.bytes = this.#own.bytes;
       this.words = this.#own.words;
-      let done = 0;
-      for (let some = -1; some !== 0 && done < WINDOW; done += some) {
-        some = readSync(this.#fd, this.bytes, done, WINDOW - done, this.start + done);
-      }
-      this.end = this.start + done;
+      this.end = this.start + fill(this.#fd, this.bytes, this.start);
     }
     if (this.#straight >= STRAIGHT && this.end - this.start === WINDOW) this.#ask();
   }

@@ -1,7 +1,8 @@
 // Small files of a tree, read whole: lists and configuration that a stage builds on.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { Failure } from '../../formats/errors.ts';
 import type { Bytes } from './entry.ts';
+import { fill } from './fill.ts';
 import type { Tree } from './tree.ts';
 
 const largest = 16 * 1024 * 1024;
@@ -38,12 +39,8 @@ function readBytes(bytes: Bytes): Buffer {
   const content = Buffer.alloc(bytes.length);
   const file = openSync(bytes.file, 'r');
   try {
-    for (let read = 0; read < bytes.length; ) {
-      const got = readSync(file, content, read, bytes.length - read, bytes.offset + read);
-      if (got === 0)
-        throw new Failure('io', { what: 'a file of the store is shorter than it was', where: bytes.file });
-      read += got;
-    }
+    if (fill(file, content, bytes.offset) < bytes.length)
+      throw new Failure('io', { what: 'a file of the store is shorter than it was', where: bytes.file });
   } finally {
     closeSync(file);
   }
