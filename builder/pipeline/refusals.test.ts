@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
 import { afterAll, describe, expect, it } from 'vitest';
-import { exitCodeOf, renderError } from '../../formats/errors.ts';
 import { takeLocal } from '../artifacts/local.ts';
 import type { DebianSet, Lock } from '../artifacts/lock.ts';
 import { isSha256, type Sha256 } from '../artifacts/sha256.ts';
 import { Store } from '../artifacts/store.ts';
 import { parseProfile } from '../profile/load.ts';
+import { refusalOf } from '../profile/refusal.fixture.ts';
 import { refuseUnfit } from '../stages/tree.ts';
 import { openLayers } from '../tree/layer.ts';
 import { localeEntries } from '../tree/locale.ts';
@@ -28,14 +28,7 @@ const folder = mkdtempSync(join(tmpdir(), 'edgekiln-refusals-'));
 const at = (name: string) => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function refusal(work: () => unknown): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    return `${exitCodeOf(error)}: ${renderError(error).replaceAll(folder, '.')}`;
-  }
-  return 'nothing was refused';
-}
+const refusal = (work: () => unknown): Promise<string> => refusalOf(folder, work);
 
 function digestOf(text: string): Sha256 {
   const digest = createHash('sha256').update(text).digest('hex');

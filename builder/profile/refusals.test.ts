@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exitCodeOf, renderError } from '../../formats/errors.ts';
 import { planBoards } from '../pipeline/plan.ts';
 import { tarball } from '../stages/tarball.ts';
 import { storedFile, unitEntries } from '../tree/contents.ts';
@@ -13,6 +12,7 @@ import { openLayers } from '../tree/layer.ts';
 import { readOverlay } from '../tree/overlay.ts';
 import { Tree } from '../tree/tree.ts';
 import { loadProfile } from './load.ts';
+import { refusalOf } from './refusal.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-refusals-'));
 const at = (name: string) => join(folder, name);
@@ -22,14 +22,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function refusal(work: () => unknown): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    return `${exitCodeOf(error)}: ${renderError(error).replaceAll(folder, '.')}`;
-  }
-  return 'nothing was refused';
-}
+const refusal = (work: () => unknown): Promise<string> => refusalOf(folder, work);
 
 const profile = (more: string, board = 'qemu-x86_64') =>
   `apiVersion: edgekiln/v1\nsite: {name: shop}\nboard: ${board}\nk3s: {standIn: true}\ndevices: [{name: one}]\n${more}\n`;
