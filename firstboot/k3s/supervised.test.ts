@@ -15,7 +15,7 @@ beforeEach(() => {
   // Says who it is, and ends when it is told to or when its file `end` is there.
   writeFileSync(
     paths.program,
-    `#!/bin/sh\necho "$1 $$ $GOGC"\ntrap 'echo told; exit' TERM\nwhile [ ! -e ${root}/end ]; do sleep 0.1; done\n`,
+    `#!/bin/sh\ntrap 'echo told; exit' TERM\necho "$1 $$ $GOGC"\nwhile [ ! -e ${root}/end ]; do sleep 0.1; done\n`,
   );
   chmodSync(paths.program, 0o755);
 });

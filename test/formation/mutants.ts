@@ -197,8 +197,8 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'a budget is counted by step, not by operation',
     file: 'journal.ts',
-    from: 'begun: [...begun.filter((at) => clock - at < day), clock],',
-    to: 'begun: [],',
+    from: '...replaced.filter((at) => clock - at < day),',
+    to: '',
     worlds: 'servers',
   },
   {
