@@ -1,6 +1,7 @@
 // What the schema found, in words: the key's path, what was expected, and a hint.
 import type { z } from 'zod';
 import { type Finding, printPath, valueAt } from './finding.ts';
+import { didYouMean, hint, inItsForm, placesOf } from './hints.ts';
 import { nearest } from './nearest.ts';
 import { profileJsonSchema } from './schema/profile.ts';
 import { isSecret } from './secrets.ts';
@@ -35,7 +36,7 @@ function explain(issue: Issue, source: Source, schema: JsonSchema): Finding[] {
 
   if (issue.code === 'unrecognized_keys') {
     const known = Object.keys(here?.properties ?? {});
-    return issue.keys.map((key) => unknownKey(at, key, known));
+    return issue.keys.map((key) => unknownKey(at, key, known, schema));
   }
   if (input === undefined) {
     const fix = here?.const === undefined ? undefined : `add ${String(at.at(-1))}: ${String(here.const)}`;
@@ -53,16 +54,15 @@ function explain(issue: Issue, source: Source, schema: JsonSchema): Finding[] {
   }
   if (issue.code === 'invalid_type' && own(issue.message) === undefined) {
     const expected = kinds[issue.expected] ?? issue.expected;
-    const quote =
-      issue.expected === 'string' && typeof input !== 'object'
-        ? inQuotes(source.written(at), here)
-        : undefined;
     return [
       finding({
         at,
         what: `${name} must be ${expected}, not ${kindOf(input)}`,
         why: meaning(here),
-        fix: quote,
+        fix:
+          at.length === 0 || isSecret(at)
+            ? undefined
+            : inItsForm(issue.expected, input, source.written(at), here),
       }),
     ];
   }
@@ -97,50 +97,21 @@ function meaning(schema: JsonSchema | undefined): string | undefined {
     : `the reference says: ${text.replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase())}`;
 }
 
-/** A number or the like where text belongs, as it would be accepted; permissions have four digits. */
-function inQuotes(written: string, schema: JsonSchema | undefined): string | undefined {
-  const pattern = new RegExp(schema?.pattern ?? '');
-  const forms = pattern.source === '^[0-7]{4}$' ? [written, written.padStart(4, '0')] : [written];
-  const meant = forms.find((form) => pattern.test(form));
-  return meant === undefined ? undefined : `put it in quotes: '${meant}'`;
-}
-
-function unknownKey(at: KeyPath, key: string, known: readonly string[]): Finding {
+function unknownKey(at: KeyPath, key: string, known: readonly string[], schema: JsonSchema): Finding {
   const meant = nearest(key, known);
+  const elsewhere = placesOf(key, schema);
   return {
     at: [...at, key],
     key: true,
     what: at.length === 0 ? `unknown key ${key}` : `unknown key ${key} in ${printPath(at)}`,
     why: `the keys here are ${known.join(', ')}`,
-    fix: meant === undefined ? 'remove it' : didYouMean(meant),
+    fix:
+      meant !== undefined
+        ? didYouMean(meant)
+        : elsewhere.length > 0
+          ? didYouMean(elsewhere.join(' or '))
+          : 'remove it',
   };
-}
-
-/** A hint the schema gave with the issue, or a form of the text that would be accepted. */
-function hint(issue: Issue, input: unknown): string | undefined {
-  if (issue.code === 'custom')
-    return typeof issue.params?.['fix'] === 'string' ? issue.params['fix'] : undefined;
-  if (issue.code !== 'invalid_format' || issue.format !== 'regex' || typeof input !== 'string')
-    return undefined;
-  const pattern = new RegExp(issue.pattern?.slice(1, -1) ?? '(?!)');
-  const slug = input
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '');
-  const size = `${input.replace(/\s*([kmgKMG])i?[bB]?$/, (_, unit: string) => `${unit.toUpperCase()}iB`)}`;
-  const release = `v${input.replace(/^v/, '').replace('-k3s', '+k3s')}`;
-  const releases = /^v?\d/.test(input) ? [release, `${release}+k3s1`] : [];
-  const placeholders = input.replace(/\{(\w+)\}/g, (whole, word: string) => {
-    const meant = nearest(word, ['site', 'device']);
-    return meant === undefined ? whole : `{${meant}}`;
-  });
-  const forms = [input.trim(), input.toLowerCase(), size, ...releases, placeholders, slug];
-  const meant = forms.find((form) => form !== input && pattern.test(form));
-  return meant === undefined ? undefined : didYouMean(meant);
-}
-
-function didYouMean(word: string): string {
-  return `did you mean ${word}?`;
 }
 
 /** A message of our own; the library's begin with a word that none of ours does. */
