@@ -29,8 +29,9 @@ function open(): SupervisedUnits {
   opened.push(units);
   return units;
 }
+/** Whole lines of the log. It is there, and empty, before the program says anything. */
 const said = (): string[] =>
-  existsSync(paths.log) ? readFileSync(paths.log, 'utf8').trim().split('\n') : [];
+  existsSync(paths.log) ? readFileSync(paths.log, 'utf8').split('\n').slice(0, -1) : [];
 const until = (holds: () => void) => vi.waitFor(holds, { timeout: 10_000, interval: 50 });
 const alive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
