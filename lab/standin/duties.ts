@@ -1,10 +1,11 @@
-// What the leading server does by itself, as k3s's controllers do.
+// What servers do by themselves, as k3s's controllers do: each ties its node to its member, the rest is the leader's.
 import type { Etcd } from './etcd.ts';
-import { annotateEtcdName, type Cluster, promoteLearner, removeMember } from './model.ts';
+import { type Cluster, promoteLearner, removeMember } from './model.ts';
 import { nodeGrace, paced } from './pace.ts';
 import {
   changesTo,
   isObject,
+  isUntied,
   type Json,
   type JsonObject,
   metadataOf,
@@ -16,15 +17,21 @@ import {
   viewOf,
 } from './state.ts';
 
+/** What of the store a server's duties need. */
+type Store = Pick<
+  Etcd,
+  'alive' | 'behind' | 'change' | 'hasLeader' | 'identity' | 'leads' | 'request' | 'state'
+>;
+
 export class Duties {
-  readonly #etcd: Etcd;
+  readonly #etcd: Store;
   readonly #ca: string;
   /** When a learner was first seen, and last seen alive; when a lease last changed and to what. */
   readonly #learners = new Map<number, { since: number; alive: number }>();
   readonly #leases = new Map<string, { version: string; at: number }>();
   #busy = false;
 
-  constructor(etcd: Etcd, ca: string) {
+  constructor(etcd: Store, ca: string) {
     this.#etcd = etcd;
     this.#ca = ca;
     setInterval(() => void this.#round(), 500);
@@ -32,13 +39,14 @@ export class Duties {
 
   async #round(): Promise<void> {
     if (this.#busy) return;
-    if (!this.#etcd.leads) {
-      this.#learners.clear();
-      this.#leases.clear();
-      return;
-    }
     this.#busy = true;
     try {
+      if (this.#etcd.hasLeader) await this.#tieOwn();
+      if (!this.#etcd.leads) {
+        this.#learners.clear();
+        this.#leases.clear();
+        return;
+      }
       const now = performance.now();
       if (this.#due(this.#etcd.state, now) !== undefined) {
         await this.#etcd.change((state) => this.#due(state, now));
@@ -50,7 +58,15 @@ export class Duties {
     }
   }
 
-  /** One thing at a time. */
+  /** A server that works ties its own node: nobody else does it for one that just died. */
+  async #tieOwn(): Promise<void> {
+    const { state, identity } = this.#etcd;
+    const own = state.roll.members.find((member) => member.id === identity.member);
+    if (own?.voter === true && isUntied(state, own))
+      await this.#etcd.request({ kind: 'tie', name: own.node });
+  }
+
+  /** The leader's, one thing at a time. */
   #due(state: State, now: number): Value | undefined {
     const view = viewOf(state, this.#ca);
     // A member is known by its name from its first start on, before it is a voter.
@@ -95,9 +111,6 @@ export class Duties {
         const outcome = removeMember(view, node.name, alive);
         if ('cluster' in outcome) return outcome.cluster;
       }
-      const own = state.roll.members.find((member) => member.node === node.name && member.voter);
-      const tied = node.etcdName !== undefined || asked;
-      if (own !== undefined && !tied && this.#etcd.alive(own.id)) return annotateEtcdName(view, node.name);
     }
     return undefined;
   }

@@ -2,9 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import { tokensKey } from './access.ts';
 import { decideWrite } from './api.ts';
-import { addLearner, founded, registerNode } from './model.ts';
+import { addLearner, annotateEtcdName, founded, registerNode } from './model.ts';
 import type { Decide } from './requests.ts';
-import { changesTo, emptyState, type JsonObject, passwordKey, type State, textAt, viewOf } from './state.ts';
+import {
+  changesTo,
+  emptyState,
+  isUntied,
+  type JsonObject,
+  passwordKey,
+  type State,
+  textAt,
+  viewOf,
+} from './state.ts';
 
 /** What requests of this program's own do, and those of the API. */
 export function decideRequest(
@@ -31,6 +40,12 @@ export function decideRequest(
     if ('refused' in outcome) return { reply: { refused: outcome.refused } };
     const id = outcome.cluster.members.at(-1)?.id ?? 0;
     return { reply: { id }, value: changesTo(state, view, outcome.cluster) };
+  }
+  if (kind === 'tie') {
+    const member = state.roll.members.find((one) => one.node === name && one.voter);
+    if (member === undefined || !isUntied(state, member)) return { reply: {} };
+    const view = viewOf(state, ca);
+    return { reply: {}, value: changesTo(state, view, annotateEtcdName(view, name)) };
   }
   return decideWrite(state, request, now, { ca, alive });
 }

@@ -99,6 +99,14 @@ export const passwordKey = (name: string): string => `/secrets/kube-system/${nam
 const etcdName = 'etcd.k3s.cattle.io/node-name';
 const etcdAddress = 'etcd.k3s.cattle.io/node-address';
 
+/** A member's node is there, names another member or none, and nobody asked to have the member removed. */
+export function isUntied(state: State, { node, etcdName: own }: Member): boolean {
+  const object = state.objects[nodeKey(node)];
+  if (object === undefined) return false;
+  const annotations = objectAt(metadataOf(object), 'annotations');
+  return textAt(annotations, etcdName) !== own && annotations['etcd.k3s.cattle.io/remove'] !== 'true';
+}
+
 /** The cluster as the model sees it. */
 export function viewOf(state: State, ca: string): Cluster {
   const names = Object.keys(state.objects).flatMap((key) => /^\/nodes\/\/(.+)$/.exec(key)?.[1] ?? []);

@@ -181,7 +181,7 @@ export class Host {
       'curl',
       '-sk',
       '-m',
-      '12',
+      '30',
       '-w',
       '\n%{http_code}',
       ...args,
@@ -252,11 +252,25 @@ export async function closeNetwork(hosts: readonly Host[]): Promise<void> {
   if (process.env['EDGEKILN_KEEP'] === undefined) rmSync(root, { recursive: true, force: true });
 }
 
-/** Waits until a condition holds; says what it was where it does not. */
-export async function until(what: string, holds: () => boolean, seconds = isReal ? 180 : 40): Promise<void> {
+/**
+ * Waits until a look gives more than false or nothing, and gives that. A look that fails is one that saw nothing: so a
+ * lost answer is not taken for an empty one. Says what it waited for, and why the last look failed.
+ */
+export async function until<Seen>(
+  what: string,
+  look: () => Seen,
+  seconds = 180,
+): Promise<Exclude<Seen, false | undefined>> {
   const end = performance.now() + seconds * 1000;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
+  for (;;) {
+    let why = '';
+    try {
+      const seen = look();
+      if (seen !== false && seen !== undefined) return seen as Exclude<Seen, false | undefined>;
+    } catch (error) {
+      why = `: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    if (performance.now() > end) throw new Error(`not within ${seconds} s: ${what}${why}`);
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
 }
