@@ -119,7 +119,12 @@ async function makeRoomFor(
 async function serverUrls(serving: Serving, neighbourhood: Neighbourhood): Promise<string[]> {
   const own = neighbourhood.siteAddressOf(neighbourhood.place);
   const voters = (await serving.members()).filter(({ voter }) => voter).map(({ address }) => address);
-  return [...new Set([own, ...voters])].map((address) => `https://${address}:6443`);
+  return [...new Set([own, ...voters])].map(serverUrl);
+}
+
+/** Where k3s serves on a device with this address. */
+export function serverUrl(address: string): string {
+  return `https://${address}:6443`;
 }
 
 async function unreachable(address: string, ports: readonly number[]): Promise<string | undefined> {

@@ -104,16 +104,46 @@ test.each([
   expect(existsSync(paths.joinToken)).toBe(false);
 });
 
+/** As a server at this place gives its address to those it lets in. */
+const toldOf = (of: number): Partial<Store> => ({ servers: [`https://198.18.7.${of}:6443`] });
+const standing = (of: number) => ['ask', of, 'standing', { cluster: identity.cluster }];
+
 test('an agent that never came up asks again after ten minutes, and says that its password may be refused', async () => {
-  await role.join(identity, place(1));
-  const store = { ...agent, ready: false };
+  answers.standing = () => ({ standing: 'none' });
+  await role.join(identity, place(3));
+  const store = { ...agent, ready: false, ...toldOf(3) };
   done.length = 0;
   vi.advanceTimersByTime(599_000);
   await role.whileNotReady(store);
-  expect(done).toEqual([]);
-  vi.advanceTimersByTime(2000);
+  expect(done).toEqual([standing(3)]);
+  vi.advanceTimersByTime(61_000);
   await role.whileNotReady(store);
-  expect(done[1]).toEqual(['ask', 1, 'admission', admission(true)]);
+  expect(done.slice(2)).toEqual([
+    ...[
+      ['time', 3],
+      ['ask', 3, 'admission', admission(true)],
+    ],
+    ...['stop', ['launch', 'agent']],
+  ]);
+});
+
+test.each([
+  ['never came up', false],
+  ['worked before', true],
+])('an agent that %s and whose server is gone goes to another one that answers', async (_, ready) => {
+  const store = { ...agent, ready, ...toldOf(3) };
+  await writeStore(paths, store);
+  answers.standing = (_request, of) => {
+    if (of === 3) throw new Error('off');
+    return { standing: 'agent' };
+  };
+  vi.advanceTimersByTime(60_001);
+  await role.whileNotReady(store);
+  expect(done).toEqual([
+    ...[standing(3), standing(1), ['time', 1]],
+    ...[['ask', 1, 'admission', admission(false)], 'stop', ['launch', 'agent']],
+  ]);
+  expect(await readStore(paths)).toEqual({ ...store, servers: ['https://b:6443'] });
 });
 
 test('a server that was removed asks the others, sets its store aside and comes back as an agent', async () => {
@@ -129,7 +159,6 @@ test('a server that was removed asks the others, sets its store aside and comes 
   expect(done).toEqual([]);
   vi.advanceTimersByTime(60_001);
   await role.whileNotReady(server);
-  const standing = (of: number) => ['ask', of, 'standing', { cluster: identity.cluster }];
   expect(done).toEqual([
     ...[standing(1), standing(3), 'stop', ['time', 3]],
     ...[['ask', 3, 'admission', admission(false, true)], 'stop', ['launch', 'agent']],
@@ -147,14 +176,14 @@ test.each([
   ['it is still an agent there', 'agent', 'agent'],
 ] as const)(
   'whose k3s does not work, but %s: nothing is touched, and it is asked again a minute later',
-  async (_, own, standing) => {
-    const store: Store = { ...agent, role: own };
-    answers.standing = () => ({ standing });
+  async (_, own, is) => {
+    const store: Store = { ...agent, role: own, ...toldOf(1) };
+    answers.standing = () => ({ standing: is });
     for (const looks of [1, 1, 2]) {
       vi.advanceTimersByTime(looks === 1 ? 35_000 : 30_000);
       await role.whileNotReady(store);
     }
-    expect(done).toEqual([['ask', 1, 'standing', { cluster: identity.cluster }]]);
+    expect(done).toEqual([standing(1)]);
     vi.advanceTimersByTime(60_000);
     await role.whileNotReady(store);
     expect(done.length).toBe(2);

@@ -2,6 +2,7 @@
 import type { Place } from '../../formats/roster.ts';
 import { Refused } from '../join/words.ts';
 import type { Identity } from '../protocol/terms.ts';
+import { serverUrl } from './answers.ts';
 import type { DeviceFacts } from './facts.ts';
 import type { K3sPaths } from './paths.ts';
 import type { Runner } from './runner.ts';
@@ -26,7 +27,6 @@ export interface RoleFacts extends Pick<DeviceFacts, 'neighbourhood' | 'ask' | '
 
 export class RoleOfDevice {
   readonly #facts: RoleFacts;
-  #admittedBy: Place | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   /** What only a person can do something about, in words; undefined where nothing is known of that kind. */
   alarm: string | undefined;
@@ -38,7 +38,6 @@ export class RoleOfDevice {
   async join(identity: Identity, by: Place): Promise<void> {
     const { paths, runner } = this.#facts;
     const before = await readStore(paths);
-    this.#admittedBy = by;
     if (before?.identity.cluster === identity.cluster) return runner.start(identity);
     // Left by a founding that came to nothing, or by a cluster that was set aside but for this.
     await setAside(paths, before?.identity.cluster ?? 'unfinished');
@@ -50,14 +49,9 @@ export class RoleOfDevice {
   async whileNotReady(store: Store): Promise<void> {
     const now = performance.now();
     const waited = now - this.#facts.runner.since;
-    const quiet = now - this.#askedAt;
-    if (store.role === 'agent' && !store.ready) {
-      if (this.#admittedBy !== undefined && Math.min(waited, quiet) > admissionLasts)
-        await this.#admit(store, this.#admittedBy, { rejected: true, removed: false });
-    } else if (Math.min(waited, quiet) > doubtAfter) {
-      this.#askedAt = now;
-      await this.#askStanding(store, waited);
-    }
+    if (Math.min(waited, now - this.#askedAt) <= doubtAfter) return;
+    this.#askedAt = now;
+    await this.#askStanding(store, waited);
   }
 
   /** Fetches the server token of a server whose journal names this device, and starts as server with the same node. */
@@ -99,33 +93,61 @@ export class RoleOfDevice {
     await runner.launch(agent);
   }
 
-  /** Was it removed while it was away, or did its promotion fail? Then it comes back as an agent, with a new node. */
+  /**
+   * Was it removed while it was away, or did its promotion fail? Then it comes back as an agent, with a new node. Is the
+   * server gone that its k3s was told of? Then another one lets it in: k3s may not have learned of the others in time.
+   */
   async #askStanding(store: Store, waited: number): Promise<void> {
-    const { neighbourhood, paths, runner, ask } = this.#facts;
+    const { ask } = this.#facts;
     const { cluster } = store.identity;
     this.alarm = undefined;
-    for (const other of neighbourhood.site().members) {
-      if (other === undefined || !other.eligible || other.denied || other.place === neighbourhood.place)
-        continue;
-      const answer = await ask(other.place, 'standing', { cluster }).catch(() => undefined);
+    const { told, places } = this.#servers(store);
+    for (const place of places) {
+      const answer = await ask(place, 'standing', { cluster }).catch(() => undefined);
       if (answer === undefined) continue;
+      if (store.role === 'agent' && !store.ready) {
+        const rejected = waited > admissionLasts;
+        if (place !== told || rejected) await this.#admit(store, place, { rejected, removed: false });
+        return;
+      }
       const promoting = store.role === 'server' && !store.ready;
       // A learner is a member: it has its time. One that is not even that yet waits for its turn.
-      if (promoting ? waited <= promotionLasts : answer.standing === roleOf(store)) return;
-      console.log(`k3s: place ${other.place} says that this device is ${answer.standing} in its cluster`);
-      await runner.stop();
-      // Its store is worth nothing any more, for etcd never takes a removed member back; nor are the certificates of a
-      // node that is gone.
-      await setAside(paths, `${cluster}-node`, ['server', ...nodeCertificates]);
-      const agent: Store = { ...store, ready: true, critical: {} };
-      const removed = store.role !== 'agent' && store.ready;
-      await this.#admit(agent, other.place, { rejected: false, removed });
+      if (promoting ? waited > promotionLasts : answer.standing !== roleOf(store)) {
+        console.log(`k3s: place ${place} says that this device is ${answer.standing} in its cluster`);
+        await this.#comeBack(store, place);
+      } else if (store.role === 'agent' && place !== told) {
+        console.log(`k3s: the server it was told of does not answer, place ${place} does`);
+        await this.#admit(store, place, { rejected: false, removed: false });
+      }
       return;
     }
     // Without a majority of its servers a cluster stands still. Forcing one of them to go on alone is a person's matter.
     if (store.role !== 'agent' && store.ready && (store.voters ?? 1) > 1)
       this.alarm =
         'k3s does not work here, and no other server of the cluster answers: power the others on; nothing is reset';
+  }
+
+  /** Whom to ask, and which of them k3s here was told of: that one first. */
+  #servers(store: Store): { readonly told: Place | undefined; readonly places: readonly Place[] } {
+    const { neighbourhood } = this.#facts;
+    const others = neighbourhood
+      .site()
+      .members.flatMap((one) =>
+        one?.eligible && !one.denied && one.place !== neighbourhood.place ? [one.place] : [],
+      );
+    const told = others.find((one) => serverUrl(neighbourhood.siteAddressOf(one)) === store.servers[0]);
+    const rest = others.filter((one) => one !== told);
+    return { told, places: told === undefined ? rest : [told, ...rest] };
+  }
+
+  /** Its store is worth nothing any more, for etcd never takes a removed member back; nor are a gone node's certificates. */
+  async #comeBack(store: Store, by: Place): Promise<void> {
+    const { paths, runner } = this.#facts;
+    await runner.stop();
+    await setAside(paths, `${store.identity.cluster}-node`, ['server', ...nodeCertificates]);
+    const agent: Store = { ...store, ready: true, critical: {} };
+    const removed = store.role !== 'agent' && store.ready;
+    await this.#admit(agent, by, { rejected: false, removed });
   }
 
   /** k3s works again. */
