@@ -1,27 +1,30 @@
 // How long three hosts need to become a cluster with three servers, beyond k3s driven by hand on the same machine, and
 // what the agent costs at rest. Draws who did what when. The last line is JSON. Needs root; EDGEKILN_K3S for a real k3s.
+// With `--hosts 64` instead: whether so many form.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { viewOf } from '../test/namespaces/cluster.ts';
 import { type NamespaceSite, openSite, until } from '../test/namespaces/site.ts';
+import { manyForm } from './many.ts';
 
 const all = ['n1', 'n2', 'n3'];
 /** Seconds over which the agent at rest is watched. */
 const watched = Number(process.env['EDGEKILN_BENCH_SECONDS'] ?? 60);
 
-const byHand = await handDriven();
-const { formed, atRest } = await agentDriven();
-console.log(`k3s by hand: ${byHand.toFixed(1)} s; with the agent: ${formed.toFixed(1)} s`);
-console.log(
-  JSON.stringify({
-    extra_s: round(formed - byHand),
-    by_hand_s: round(byHand),
-    agent_s: round(formed),
-    ...atRest,
-  }),
-);
+const { hosts } = parseArgs({ options: { hosts: { type: 'string' } } }).values;
+if (hosts === undefined) await threeForm();
+else await manyForm(Number(hosts));
+
+async function threeForm(): Promise<void> {
+  const byHand = await handDriven();
+  const { formed, atRest } = await agentDriven();
+  console.log(`k3s by hand: ${byHand.toFixed(1)} s; with the agent: ${formed.toFixed(1)} s`);
+  const times = { extra_s: round(formed - byHand), by_hand_s: round(byHand), agent_s: round(formed) };
+  console.log(JSON.stringify({ ...times, ...atRest }));
+}
 
 /** Seconds from the start of the founder to three voters: the others join as soon as it answers, both at once. */
 async function handDriven(): Promise<number> {
