@@ -50,7 +50,7 @@ function isGone(pid: number): boolean {
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 60; tries++) {
+  for (let tries = 0; tries < 240; tries++) {
     if (await holds()) return;
     await sleep(500);
   }

@@ -23,6 +23,8 @@ const timeless: Name = 'three';
 /** Emulated machines, three on a core or two: what takes a board seconds may take them minutes. ms, and s. */
 const boots = 300_000;
 const forms = 300;
+/** Nothing above takes so long, not even three times of it. */
+const timeout = 3 * (boots + forms * 1000);
 
 let site: TestSite;
 let lab: Lab;
@@ -114,7 +116,7 @@ async function untilInTime(): Promise<void> {
   );
 }
 
-it('three machines form one cluster with three servers', { timeout: boots + forms * 1000 }, async () => {
+it('three machines form one cluster with three servers', { timeout }, async () => {
   for (const name of names) {
     const machine = await lab.add({
       name: `forms-${name}`,
@@ -132,11 +134,9 @@ it('three machines form one cluster with three servers', { timeout: boots + form
   formed = await untilCluster(hosts, all, whole, forms);
 });
 
-it('a joiner without a clock has the time of the cluster', { timeout: 150_000 }, untilInTime);
+it('a joiner without a clock has the time of the cluster', { timeout }, untilInTime);
 
-it('all powered off at once, they come back as the same cluster', {
-  timeout: boots + forms * 1000,
-}, async () => {
+it('all powered off at once, they come back as the same cluster', { timeout }, async () => {
   // Something is always being written: here past the cache of the kernel, and into that of the disk.
   const noise = 'dd if=/dev/zero of=/var/lib/edgekiln/noise bs=64k count=32 oflag=direct';
   await Promise.all([...shells.values()].map((shell) => shell.run(noise)));

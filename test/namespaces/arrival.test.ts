@@ -54,7 +54,7 @@ onSites.for([
       () => viewOf(site, founder),
       (view) => view.servers.length > 0,
     );
-    if (moment === 2) await host.console.waitFor(/decided \{"kind":"promote"/, 120_000);
+    if (moment === 2) await host.console.waitFor(/decided \{"kind":"promote"/, 360_000);
     if (moment === 3) {
       await until(
         'three voters',

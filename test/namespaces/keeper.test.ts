@@ -32,7 +32,7 @@ afterAll(async () => {
 const lab = (...words: string[]) =>
   execa('node', [join(import.meta.dirname, '../../dist/edgekiln.mjs'), 'lab', ...words], {
     reject: false,
-    timeout: 100_000,
+    timeout: 200_000,
     env: { EDGEKILN_LAB: join(folder, 'labs'), EDGEKILN_KEYS: join(folder, 'keys') },
   });
 const up = ['up', profile, '--hosts', 'namespaces'];
@@ -56,7 +56,7 @@ it('refuses what is for machines, and says what of a profile it does not try', a
   const refused = await lab(...up, '--memory', '1GiB');
   expect(refused.exitCode).toBe(2);
   expect(refused.stderr).toContain('--memory is for machines: hosts in namespaces share those of this one');
-  const started = await lab(...up, '--wait', '60');
+  const started = await lab(...up, '--wait', '150');
   expect([started.exitCode, started.stderr]).toEqual([
     0,
     expect.stringContaining('not tried here, images alone have it: files'),
@@ -85,7 +85,7 @@ it('a keeper that is killed takes all with it; the next verb removes what files 
 });
 
 it.each([0, 400, 1500])('Ctrl-C %i ms after hosts begin to start leaves nothing behind', async (later) => {
-  const starting = lab(...up, '--wait', '60');
+  const starting = lab(...up, '--wait', '150');
   await until('the keeper', 30, async () => existsSync(state), Boolean);
   const pid = keeper();
   await sleep(later);

@@ -79,7 +79,7 @@ aSite('a site and its network', () => {
     site = await openSite('nsnet', 3);
     await site.powerOn();
     formed = await untilCluster(site, all, whole, 180);
-  }, 300_000);
+  });
   afterAll(async () => {
     await site?.stop();
   });
