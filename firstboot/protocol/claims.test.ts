@@ -84,6 +84,7 @@ describe('tables', () => {
     expect(acceptTable(mine, signTable(sealsOf(1), replaced), keyOf(1), site, sealsOf(1))).toBe(replaced);
     expect(replaceBoard(replaced, place(3), keyOf(2))).toBe(replaced);
     expect(replaceBoard(replaced, place(1), keyOf(5))).toBe(replaced);
+    expect(replaceBoard(replaced, place(1), keyOf(9)), 'its opener alone can change it').toBe(replaced);
     expect(handOut({ ...replaced, closed: false }, keyOf(2), site).entries).toHaveLength(2);
     const filled = seated(site, replaced);
     expect(filled.members[2]?.key).toBe(keyOf(5));

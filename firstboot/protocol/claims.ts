@@ -98,10 +98,14 @@ export function closeEnrolment(table: Table): Table {
   return table.closed ? table : { ...table, closed: true, serial: table.serial + 1 };
 }
 
-/** A person gives a place to another board, also in a closed table; the same table where that makes no sense. */
+/**
+ * A person gives a place to another board, also in a closed table; the same table where that makes no sense, and where
+ * the place is that of the board that opened it: nobody could change the table any more.
+ */
 export function replaceBoard(table: Table, place: Place, key: PublicKey): Table {
   const known = table.entries.some((entry) => entry.key === key || entry.former.includes(key));
-  if (known || !table.entries.some((entry) => entry.place === place)) return table;
+  const former = table.entries.find((entry) => entry.place === place)?.key;
+  if (known || former === undefined || former === table.founder) return table;
   const entries = table.entries.map((entry) =>
     entry.place === place ? { place, key, withdrew: false, former: [...entry.former, entry.key] } : entry,
   );

@@ -250,14 +250,10 @@ function bind(turn: Turn, held: SignedTable): void {
   turn.note('enrolment: bound');
   change(turn, { tables: [], wants: undefined });
   sit(state);
-  lookAround(turn, held.table.founder === enrolment?.key);
+  // Under new names nobody was heard yet. Who opened the table has settled already.
+  if (held.table.founder !== enrolment?.key) turn.settleAnew();
   turn.enter('placed');
   turn.helloWithin(0);
-}
-
-/** Under new names nobody was heard yet: a board settles again before it believes to be alone. */
-function lookAround({ state, now }: Turn, opened: boolean): void {
-  if (!opened && state.carrierAt !== undefined) state.carrierAt = now;
 }
 
 /** Its table will never decide: the board goes back to having no place. Nothing of the table's life is kept but that it served. */
@@ -272,7 +268,7 @@ export function unseat(turn: Turn): void {
   });
   change(turn, { wants: undefined, owed: [] });
   sit(state);
-  lookAround(turn, false);
+  turn.settleAnew();
   turn.enter('unplaced');
   turn.helloWithin(0);
 }

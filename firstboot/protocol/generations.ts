@@ -101,6 +101,8 @@ function enterGeneration(turn: Turn, generation: number, past: readonly Past[]):
   state.proposal = undefined;
   state.losses = [];
   turn.since('serverless');
+  // All who are in no cluster may found again from this moment on: they rank anew instead of founding each for itself.
+  turn.settleAnew();
   turn.dueBy('watch', now);
   turn.helloWithin(0);
   proposeSoon(turn);

@@ -24,6 +24,7 @@ export function considerJoining(turn: Turn): void {
     if (best === undefined || preferred(cluster, best.cluster)) best = { cluster, by: peer.place };
   }
   if (best === undefined) return;
+  turn.since('join');
   const { identity, servers } = best.cluster;
   turn.write({ membership: { identity, role: 'agent', ready: false, shared: servers > 1 } });
   state.census = { servers, members: best.cluster.members, data: best.cluster.data };
@@ -167,6 +168,7 @@ function considerGivingUp(turn: Turn, membership: Membership): void {
   turn.act({ kind: 'stopK3s' });
   turn.write({ membership: undefined });
   turn.enter('joinGivenUp');
+  turn.settleAnew();
 }
 
 function considerLeavingAsAgent(turn: Turn, membership: Membership): void {
@@ -216,6 +218,8 @@ export function onRetired(turn: Turn, cluster: ClusterId): void {
   state.store = undefined;
   turn.write(withoutMembership(membership));
   turn.enter('retired');
+  // Others left the same cluster at the same time: one of them founds, not each.
+  turn.settleAnew();
   turn.helloWithin(0);
 }
 

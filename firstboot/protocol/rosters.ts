@@ -17,7 +17,10 @@ export function followRoster(turn: Turn, message: Message, hello: Hello): void {
   }
 }
 
-/** Takes a verified roster if it is newer. The electors are fixed for the site's life: promise 1 rests on it. */
+/**
+ * Takes a verified roster if it is newer, and follows the one that is held where it says so: epochs may be skipped, and
+ * then the signature is what counts. The electors are fixed for the site's life: promise 1 rests on it.
+ */
 export function adoptRoster(turn: Turn, site: Site): void {
   const { state } = turn;
   const current = state.site;
@@ -26,6 +29,10 @@ export function adoptRoster(turn: Turn, site: Site): void {
     if (site.epoch === current.epoch && site.hash !== current.hash)
       turn.alarm('roster-fork', `epoch ${site.epoch}`);
     else turn.note('roster: older ignored');
+    return;
+  }
+  if (site.epoch === current.epoch + 1 && site.previous !== current.hash) {
+    turn.alarm('roster-fork', `epoch ${site.epoch} does not follow the one of this device`);
     return;
   }
   if (site.rosterElectors !== current.rosterElectors) {

@@ -148,13 +148,22 @@ function onLocal(turn: Turn, event: Exclude<Event, { kind: 'message' | 'tick' }>
   }
 }
 
-/** A person looked: what was held is let go, what was forgotten is accepted as forgotten. */
+/**
+ * A person looked: what was held is let go, what was forgotten is accepted as forgotten. One that holds beside a cluster of
+ * its own looks again, and holds again with an alarm unless it is empty now.
+ */
 function onResolve(turn: Turn): void {
   const { state } = turn;
+  const { membership, amnesiac } = state.record;
+  const holds = state.phase === 'holding';
+  if (holds && membership?.ready === false) return; // nothing is known yet of what it holds
   state.alarms = [];
   state.cloned = false;
-  if (state.record.amnesiac) turn.write({ amnesiac: false });
-  if (state.phase === 'holding' && state.record.membership === undefined) turn.enter('released');
+  if (amnesiac) turn.write({ amnesiac: false });
+  if (!holds) return;
+  if (membership === undefined) turn.enter('released');
+  else turn.enter(membership.role === 'agent' ? 'memberAgain' : 'servesAgain');
+  turn.settleAnew();
 }
 
 /** All that is due by now. */

@@ -15,7 +15,7 @@ export function persisted(turn: Turn, record: Record): void {
   state.diskFailed = false;
   turn.due('disk', never);
   // It may have been mute, and so unanswered: it looks around again before it believes to be alone.
-  if (state.carrierAt !== undefined) state.carrierAt = turn.now;
+  turn.settleAnew();
   turn.helloWithin(0);
   if (record.amnesiac) turn.due('recover', turn.now);
   proposeSoon(turn);

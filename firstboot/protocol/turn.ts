@@ -109,6 +109,11 @@ export class Turn {
     this.state.since = since;
   }
 
+  /** Looks around again, as after carrier, before it believes to be alone or first in rank. */
+  settleAnew(): void {
+    if (this.state.carrierAt !== undefined) this.state.carrierAt = this.now;
+  }
+
   /** Says hello as soon as `within`, at random, but not more often than is polite. */
   helloWithin(within: Milliseconds): void {
     const { state } = this;

@@ -1,5 +1,6 @@
 // A scenario from a seed. The seed draws the rates of faults too: some sites are calm, some are hell, most have one
 // kind of trouble.
+import { withDeeds } from './deeds.ts';
 import { plots } from './plots.ts';
 import { Random } from './random.ts';
 import type { Fault, Scenario } from './schedule.ts';
@@ -126,6 +127,10 @@ const troubles: readonly Trouble[] = [
 ];
 
 export function draw(seed: number, mostDevices = 7): Scenario {
+  return withDeeds(drawSite(seed, mostDevices));
+}
+
+function drawSite(seed: number, mostDevices: number): Scenario {
   const random = new Random(seed);
   const scenario = drawFaults(random, seed, mostDevices);
   const { devices } = scenario;

@@ -21,17 +21,34 @@ const editions = new Map<string, Site>();
 export function siteFor(scenario: Scenario, edition: Edition = first): Site {
   const { devices, workers, policy, refound, enrolment, places } = scenario;
   const kind = [devices, workers, policy, refound, enrolment, places, scenario.electors];
-  const named = JSON.stringify([...kind, edition]);
+  const previous = previousOf(scenario, edition);
+  const named = JSON.stringify([...kind, edition, previous]);
   let site = editions.get(named);
   if (site === undefined) {
-    const roster = rosterFor(scenario, edition);
+    const roster = rosterFor(scenario, edition, previous);
     site = siteOf({ roster, hash: rosterHash(roster) }, digest);
     editions.set(named, site);
   }
   return site;
 }
 
-function rosterFor(scenario: Scenario, { epoch, deny, electors, fork }: Edition): Roster {
+/** Hash of the roster before: of those that the schedule gives out under its number, the one that is no mistake. */
+function previousOf(scenario: Scenario, { epoch }: Edition): string | null {
+  if (epoch === 1) return null;
+  if (epoch === 2) return siteFor(scenario).hash;
+  for (const fault of scenario.schedule) {
+    if (fault.event !== 'roster' || fault.epoch !== epoch - 1) continue;
+    const { deny, electors, fork } = fault;
+    if (electors === undefined && !fork) return siteFor(scenario, { ...first, epoch: epoch - 1, deny }).hash;
+  }
+  return digest(`nobody has epoch ${epoch - 1}`);
+}
+
+function rosterFor(
+  scenario: Scenario,
+  { epoch, deny, electors, fork }: Edition,
+  previous: string | null,
+): Roster {
   const { workers, policy, refound, enrolment } = scenario;
   const claimed = enrolment === 'claimed';
   const length = claimed ? (scenario.places ?? scenario.devices) : scenario.devices;
@@ -40,7 +57,7 @@ function rosterFor(scenario: Scenario, { epoch, deny, electors, fork }: Edition)
   return {
     site: 'simulated',
     epoch,
-    previous: epoch === 1 ? null : digest(`${epoch - 1}`),
+    previous,
     enrolment,
     policy: policy.replace(/^designated: (\d+)$/, 'designated: n$1'),
     onFounderLoss: refound ? 'refound' : 'alarm',

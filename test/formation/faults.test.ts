@@ -185,10 +185,32 @@ describe('crash and disk', () => {
       expect(alarms(result)).toContain('holds-data');
       expect(result.world.boards[0]?.k3s.process).toBe('running');
     });
+    it('looks again when a person resolves it, and says again what it holds', () => {
+      const used = { at: 300, event: 'deploy' as const, device: 1 };
+      const resolved = { at: 550, event: 'resolve' as const, device: 1 };
+      const result = site(4, [...alone, used, resolved], { lasts: 600, heal: false });
+      const state = result.world.boards[0]?.state;
+      expect([marked(result, 'phase: servesAgain'), state?.phase, state?.alarms]).toEqual([
+        1,
+        'holding',
+        ['holds-data'],
+      ]);
+    });
     it.each(['majority', 'designated: 1'])('never founds where %s is asked first', (policy) => {
       const result = site(4, alone, { lasts: 600, policy });
       expect(clusters(result)).toBe(1);
     });
+  });
+  it('18 the only server flashed again: an agent that has data holds, also after a person’s word', () => {
+    const faults = [
+      { at: 60, event: 'deploy' as const, device: 1 },
+      { at: 100, event: 'flash' as const, device: 3 },
+      { at: 400, event: 'resolve' as const, device: 1 },
+    ];
+    const result = site(4, faults, { lasts: 600, heal: false });
+    const state = result.world.boards[0]?.state;
+    expect([state?.phase, state?.alarms]).toEqual(['holding', ['holds-data']]);
+    expect(marked(result, 'phase: memberAgain')).toBe(1);
   });
   it('19 a majority flashed again is told to a person', () => {
     const flashes = [2, 3, 4].map((device) => ({ at: 3, event: 'flash' as const, device }));
@@ -357,6 +379,13 @@ describe('a founder lost for good', () => {
   it('with data, and a profile that says refound', () => {
     const faults = [{ at: 60, event: 'deploy' as const, device: 3 }, ...lost];
     expect(generation(site(4, faults, { lasts: 4_000, refound: true }))).toBe(2);
+  });
+  it.each([4, 5, 6, 7])('%i boards: one of them founds the next generation, not each', (devices) => {
+    for (let seed = 1; seed <= 5; seed += 1) {
+      expect(clusters(site(devices, lost, { seed, lasts: 4_000 })), `lost, seed ${seed}`).toBe(2);
+      const flashed = [{ at: 100, event: 'flash' as const, device: 3 }];
+      expect(clusters(site(devices, flashed, { seed, lasts: 600 })), `flashed, seed ${seed}`).toBe(2);
+    }
   });
   it('majority: a person replaces it', () => {
     const result = site(4, lost, { lasts: 4_000, policy: 'majority' });

@@ -178,8 +178,8 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'a board that got a place does not settle anew',
     file: 'enrolment.ts',
-    from: '  if (!opened && state.carrierAt !== undefined) state.carrierAt = now;',
-    to: '  if (opened) state.carrierAt = now;',
+    from: 'if (held.table.founder !== enrolment?.key) turn.settleAnew();',
+    to: '',
   },
   {
     rule: 'a claimed board drops its place and keeps its cluster',
