@@ -45,9 +45,14 @@ class FileOutput implements Output {
       });
   }
 
-  async sync(): Promise<void> {
+  /** Comes back when no early run is under way; fails if one met an error. */
+  async settle(): Promise<void> {
     await this.#early;
     if (this.#lost !== undefined) throw this.#failure(this.#lost);
+  }
+
+  async sync(): Promise<void> {
+    await this.settle();
     await promisify(fsync)(this.#fd).catch((error: unknown) => {
       throw this.#failure(error);
     });
@@ -79,10 +84,23 @@ class FileOutput implements Output {
  * long as the volume; what is not mapped are holes.
  */
 export async function writeToFile(volume: Volume, file: string): Promise<void> {
+  await write(volume, file, (output) => output.sync());
+}
+
+/** As `writeToFile`, but the medium may not have all of it: for who writes more into the file and syncs it then. */
+export async function writeUnsynced(volume: Volume, file: string): Promise<void> {
+  await write(volume, file, (output) => output.settle());
+}
+
+async function write(
+  volume: Volume,
+  file: string,
+  end: (output: FileOutput) => Promise<void>,
+): Promise<void> {
   const output = new FileOutput(file, volume.size);
   try {
     await volume.write(output);
-    await output.sync();
+    await end(output);
   } finally {
     await output.close();
   }
