@@ -15,8 +15,16 @@ const MEMORY = 0xffff_ffff;
 export class FileNumbers {
   readonly #names: string[] = [];
   readonly #numbers = new Map<string, number>();
+  #last = 0;
 
   number(name: string): number {
+    // Mostly the one before.
+    if (name === this.#names[this.#last]) return this.#last;
+    this.#last = this.#numberOf(name);
+    return this.#last;
+  }
+
+  #numberOf(name: string): number {
     const known = this.#numbers.get(name);
     if (known !== undefined) return known;
     this.#numbers.set(name, this.#names.length);

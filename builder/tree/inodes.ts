@@ -1,7 +1,7 @@
 // What names of a tree name: owner, mode, times, xattrs, and where bytes are, in flat records.
 import { Details, FileNumbers } from './details.ts';
 import { type Entry, nameToBytes, type Segment, type Xattrs } from './entry.ts';
-import { type ByteStrings, Records } from './pages.ts';
+import { type ByteStrings, getLong, Records, setLong } from './pages.ts';
 
 const KIND_MODE = 0;
 const UID = 1;
@@ -30,7 +30,7 @@ export class Facts {
   xattrs: Xattrs | undefined;
   /** Bytes of a file or of a symbolic link's target. */
   size = 0;
-  /** Of a file that is one range: where it is. */
+  /** Of a file that is one range: where it is; '' for one without bytes. */
   file = '';
   offset = 0;
   /** Of a file that is not. */
@@ -43,6 +43,8 @@ export class Facts {
 
 /** In place of the number of a file: its segments are among the details. */
 const PIECES = 0xffff_ffff;
+/** The same: it has no bytes. */
+const EMPTY = 0xffff_fffe;
 
 /** Inode 0 stands for a name that was removed. */
 export class Inodes {
@@ -94,38 +96,43 @@ export class Inodes {
 
   /** Writes what an entry says over an inode. */
   fill(inode: number, entry: InodeEntry): void {
-    const set = (word: number, value: number): void => this.#records.set(inode, word, value);
-    set(KIND_MODE, kinds.indexOf(entry.kind) | (entry.mode << 4));
-    set(UID, entry.uid);
-    set(GID, entry.gid);
-    this.#records.setLong(inode, MTIME, entry.mtime);
     const { xattrs } = entry;
-    set(XATTRS, xattrs === undefined || xattrs.length === 0 ? 0 : this.#details.addXattrs(xattrs));
-    if (entry.kind === 'file') this.#fillContent(inode, entry.size, entry.segments);
-    else if (entry.kind === 'symlink') {
+    const details = xattrs === undefined || xattrs.length === 0 ? 0 : this.#details.addXattrs(xattrs);
+    const page = this.#records.page(inode);
+    const at = this.#records.startOf(inode);
+    page[at + KIND_MODE] = kinds.indexOf(entry.kind) | (entry.mode << 4);
+    page[at + UID] = entry.uid;
+    page[at + GID] = entry.gid;
+    setLong(page, at + MTIME, entry.mtime);
+    page[at + XATTRS] = details;
+    if (entry.kind === 'file') {
+      setLong(page, at + SIZE, entry.size);
+      this.#fillContent(page, at, entry.size, entry.segments);
+    } else if (entry.kind === 'symlink') {
       const target = nameToBytes(entry.target);
-      this.#records.setLong(inode, SIZE, target.length);
-      set(PLACE, this.#strings.add(target, target.length));
+      setLong(page, at + SIZE, target.length);
+      page[at + PLACE] = this.#strings.add(target, target.length);
     } else if (entry.kind === 'char' || entry.kind === 'block') {
-      set(PLACE, entry.major);
-      set(PLACE + 1, entry.minor);
+      page[at + PLACE] = entry.major;
+      page[at + PLACE + 1] = entry.minor;
     }
   }
 
-  #fillContent(inode: number, size: number, segments: readonly Segment[]): void {
-    this.#records.setLong(inode, SIZE, size);
-    const only = segments[0];
-    if (
+  #fillContent(page: Uint32Array, at: number, size: number, segments: readonly Segment[]): void {
+    const only = segments[0]?.bytes;
+    if (only === undefined && size === 0) {
+      page[at + SOURCE] = EMPTY;
+    } else if (
       segments.length === 1 &&
-      only?.offset === 0 &&
-      only.bytes.at === 'file' &&
-      only.bytes.length === size
+      segments[0]?.offset === 0 &&
+      only?.at === 'file' &&
+      only.length === size
     ) {
-      this.#records.set(inode, SOURCE, this.#files.number(only.bytes.file));
-      this.#records.setLong(inode, PLACE, only.bytes.offset);
+      page[at + SOURCE] = this.#files.number(only.file);
+      setLong(page, at + PLACE, only.offset);
     } else {
-      this.#records.set(inode, SOURCE, PIECES);
-      this.#records.set(inode, PLACE, this.#details.addSegments(segments));
+      page[at + SOURCE] = PIECES;
+      page[at + PLACE] = this.#details.addSegments(segments);
     }
   }
 
@@ -167,32 +174,35 @@ export class Inodes {
 
   /** Fills what holds for its kind. */
   tell(inode: number, facts: Facts): void {
-    const inodes = this.#records;
-    const kindMode = inodes.get(inode, KIND_MODE);
+    const page = this.#records.page(inode);
+    const at = this.#records.startOf(inode);
+    const kindMode = page[at + KIND_MODE] ?? 0;
     facts.kind = kinds[kindMode & 15] ?? 'file';
     facts.mode = kindMode >>> 4;
-    facts.uid = inodes.get(inode, UID);
-    facts.gid = inodes.get(inode, GID);
-    facts.mtime = inodes.getLong(inode, MTIME);
-    facts.xattrs = this.#xattrs(inode);
-    facts.size = inodes.getLong(inode, SIZE);
+    facts.uid = page[at + UID] ?? 0;
+    facts.gid = page[at + GID] ?? 0;
+    facts.mtime = getLong(page, at + MTIME);
+    const details = page[at + XATTRS] ?? 0;
+    facts.xattrs = details === 0 ? undefined : this.#details.xattrs(details);
+    facts.size = getLong(page, at + SIZE);
+    const place = page[at + PLACE] ?? 0;
     if (facts.kind === 'file') {
-      const source = inodes.get(inode, SOURCE);
-      facts.segments = source === PIECES ? this.#details.segments(inodes.get(inode, PLACE)) : undefined;
+      const source = page[at + SOURCE] ?? 0;
+      facts.segments = source === PIECES ? this.#details.segments(place) : undefined;
       facts.file = this.#files.name(source) ?? '';
-      facts.offset = inodes.getLong(inode, PLACE);
+      facts.offset = getLong(page, at + PLACE);
     } else if (facts.kind === 'symlink') {
-      const place = inodes.get(inode, PLACE);
       facts.page = this.#strings.page(place);
       facts.offset = this.#strings.startOf(place);
     } else {
-      facts.major = inodes.get(inode, PLACE);
-      facts.minor = inodes.get(inode, PLACE + 1);
+      facts.major = place;
+      facts.minor = page[at + PLACE + 1] ?? 0;
     }
   }
 
   #segments(inode: number, size: number): readonly Segment[] {
     const source = this.#records.get(inode, SOURCE);
+    if (source === EMPTY) return [];
     if (source === PIECES) return this.#details.segments(this.#records.get(inode, PLACE));
     const file = this.#files.name(source) ?? '';
     const offset = this.#records.getLong(inode, PLACE);

@@ -29,6 +29,12 @@ export class Nodes {
   #filled = 0;
   #name: Uint8Array = new Uint8Array(256);
   #nameLength = 0;
+  /** What was looked up last, its hash, and where it is in the table. */
+  #asked: string | undefined;
+  #askedFrom = 0;
+  #askedParent: Node = root;
+  #hash = 0;
+  #slot = 0;
   /** Names that are not removed, the root among them. */
   count = 1;
 
@@ -92,22 +98,27 @@ export class Nodes {
     return names.reverse().join('/');
   }
 
-  /** The child of that name, or `root` if there is none. */
-  child(parent: Node, name: string): Node {
-    return this.#table[this.#slot(parent, this.#hash(parent, name)) + 1] ?? root;
+  /** The child of that name (what follows `from` in `path`), or `root` if there is none. */
+  child(parent: Node, path: string, from = 0): Node {
+    this.#lookUp(parent, path, from);
+    return this.#table[this.#slot + 1] ?? root;
   }
 
   /** Adds a name that is not there yet; it names nothing until `setInode`. */
-  addChild(parent: Node, name: string): Node {
-    const hash = this.#hash(parent, name);
-    const node = this.#nodes.add();
-    this.#nodes.set(node, PARENT, parent);
-    this.#nodes.set(node, NAME, this.#strings.add(this.#name, this.#nameLength));
-    this.#nodes.set(node, NAME_LENGTH, this.#nameLength);
-    this.#nodes.set(node, NEXT, this.#nodes.get(parent, CHILD));
-    this.#nodes.set(parent, CHILD, node);
+  addChild(parent: Node, path: string, from = 0): Node {
+    this.#lookUp(parent, path, from);
+    const nodes = this.#nodes;
+    const next = nodes.get(parent, CHILD);
+    const node = nodes.add();
+    nodes.set(parent, CHILD, node);
+    const page = nodes.page(node);
+    const at = nodes.startOf(node);
+    page[at + PARENT] = parent;
+    page[at + NAME] = this.#strings.add(this.#name, this.#nameLength);
+    page[at + NAME_LENGTH] = this.#nameLength;
+    page[at + NEXT] = next;
     this.#inodes.setSorted(this.inode(parent), false);
-    this.#insert(node, hash, this.#slot(parent, hash));
+    this.#insert(node);
     this.count++;
     return node;
   }
@@ -127,8 +138,9 @@ export class Nodes {
   /** Takes one name away. A directory must be empty of names by then. */
   remove(node: Node): void {
     this.#inodes.count(this.inode(node), -1);
-    const slot = this.#slot(this.parent(node), this.#hash(this.parent(node), this.name(node)));
-    this.#table[slot + 1] = TOMBSTONE;
+    this.#lookUp(this.parent(node), this.name(node), 0);
+    this.#table[this.#slot + 1] = TOMBSTONE;
+    this.#asked = undefined;
     this.#nodes.set(node, INODE, 0);
     this.count--;
   }
@@ -196,40 +208,59 @@ export class Nodes {
     this.#inodes.tell(this.inode(node), facts);
   }
 
+  /** Finds where a name is in the table, or a free place for it. */
+  #lookUp(parent: Node, path: string, from: number): void {
+    // Who adds a name has asked for it just before.
+    if (this.#asked === path && this.#askedFrom === from && this.#askedParent === parent) return;
+    const hash = this.#hashOf(parent, path, from);
+    const table = this.#table;
+    const mask = table.length - 1;
+    let slot = (hash * 2) & mask;
+    for (; !this.#isFreeOrIt(slot, hash, parent); slot = (slot + 2) & mask);
+    this.#hash = hash;
+    this.#slot = slot;
+    this.#asked = path;
+    this.#askedFrom = from;
+    this.#askedParent = parent;
+  }
+
+  #isFreeOrIt(slot: number, hash: number, parent: Node): boolean {
+    const node = this.#table[slot + 1] ?? 0;
+    if (node === 0) return true;
+    if (this.#table[slot] !== hash || node === TOMBSTONE || this.parent(node) !== parent) return false;
+    if (this.#nodes.get(node, NAME_LENGTH) !== this.#nameLength) return false;
+    return this.#strings.isAt(this.#nodes.get(node, NAME), this.#name, this.#nameLength);
+  }
+
   /** Puts the bytes of a name into `#name` and gives their hash (FNV-1a over parent and name). */
-  #hash(parent: Node, name: string): number {
-    if (this.#name.length < name.length) this.#name = new Uint8Array(name.length * 2);
+  #hashOf(parent: Node, path: string, from: number): number {
+    const length = path.length - from;
+    if (this.#name.length < length) this.#name = new Uint8Array(length * 2);
+    const name = this.#name;
+    this.#nameLength = length;
     let hash = Math.imul(0x811c9dc5 ^ parent, 0x01000193);
-    this.#nameLength = name.length;
-    for (let i = 0; i < name.length; i++) {
-      const code = name.charCodeAt(i);
-      if (code >= 0x80) {
-        this.#name = nameToBytes(name);
-        this.#nameLength = this.#name.length;
-        break;
-      }
-      this.#name[i] = code;
+    for (let i = 0; i < length; i++) {
+      const code = path.charCodeAt(from + i);
+      if (code >= 0x80) return this.#hashOfBytes(parent, nameToBytes(path.slice(from)));
+      name[i] = code;
+      hash = Math.imul(hash ^ code, 0x01000193);
     }
-    for (let i = 0; i < this.#nameLength; i++) hash = Math.imul(hash ^ (this.#name[i] ?? 0), 0x01000193);
     return (hash ^ (hash >>> 15)) >>> 0;
   }
 
-  /** Where the name in `#name` is in the table, or a free place for it. */
-  #slot(parent: Node, hash: number): number {
-    const table = this.#table;
-    const mask = table.length - 1;
-    for (let slot = (hash * 2) & mask; ; slot = (slot + 2) & mask) {
-      const node = table[slot + 1] ?? 0;
-      if (node === 0) return slot;
-      if (table[slot] !== hash || node === TOMBSTONE || this.parent(node) !== parent) continue;
-      if (this.#nodes.get(node, NAME_LENGTH) !== this.#nameLength) continue;
-      if (this.#strings.isAt(this.#nodes.get(node, NAME), this.#name, this.#nameLength)) return slot;
-    }
+  #hashOfBytes(parent: Node, name: Uint8Array): number {
+    this.#name = name;
+    this.#nameLength = name.length;
+    let hash = Math.imul(0x811c9dc5 ^ parent, 0x01000193);
+    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ (name[i] ?? 0), 0x01000193);
+    return (hash ^ (hash >>> 15)) >>> 0;
   }
 
-  #insert(node: Node, hash: number, slot: number): void {
-    this.#table[slot] = hash;
-    this.#table[slot + 1] = node;
+  /** Puts a node where `#lookUp` found a free place. */
+  #insert(node: Node): void {
+    this.#table[this.#slot] = this.#hash;
+    this.#table[this.#slot + 1] = node;
+    this.#asked = undefined;
     if (++this.#filled * 20 < this.#table.length * 7) return;
     const old = this.#table;
     this.#table = new Uint32Array(old.length * 2);

@@ -102,14 +102,19 @@ export class Records {
     this.#page[((index & this.#mask) << this.#wordShift) + word] = value;
   }
 
-  /** Numbers beyond 32 bits take two words: the low half, then the high half (signed). */
-  getLong(index: number, word: number): number {
-    return (this.get(index, word + 1) | 0) * 0x1_0000_0000 + this.get(index, word);
+  /** The page a record is in, for who reads or writes many of its words: valid until the next call. */
+  page(index: number): Uint32Array {
+    if (index >>> this.#recordShift !== this.#number) this.#turn(index);
+    return this.#page;
   }
 
-  setLong(index: number, word: number, value: number): void {
-    this.set(index, word, value);
-    this.set(index, word + 1, Math.floor(value / 0x1_0000_0000));
+  /** Where in its page a record begins. */
+  startOf(index: number): number {
+    return (index & this.#mask) << this.#wordShift;
+  }
+
+  getLong(index: number, word: number): number {
+    return getLong(this.page(index), this.startOf(index) + word);
   }
 
   close(): void {
@@ -120,6 +125,16 @@ export class Records {
     this.#number = index >>> this.#recordShift;
     this.#page = this.#pages.load(this.#number);
   }
+}
+
+/** Numbers beyond 32 bits take two words of a page: the low half, then the high half (signed). */
+export function getLong(page: Uint32Array, at: number): number {
+  return ((page[at + 1] ?? 0) | 0) * 0x1_0000_0000 + (page[at] ?? 0);
+}
+
+export function setLong(page: Uint32Array, at: number, value: number): void {
+  page[at] = value;
+  page[at + 1] = Math.floor(value / 0x1_0000_0000);
 }
 
 /** Strings of bytes, written once. */

@@ -8,11 +8,8 @@ export type SparseMap = readonly (readonly [offset: number, length: number])[];
 const MOST_PAIRS = 4 * 1024 * 1024;
 
 /** The map of GNU's old sparse format: four pairs in the header, then blocks of 21. */
-export function oldSparseMap(
-  reader: TarReader,
-  at: number,
-  header: Buffer,
-): { map: SparseMap; size: number; body: number } {
+export function oldSparseMap(reader: TarReader, at: number): { map: SparseMap; size: number; body: number } {
+  const header = Buffer.from(reader.block(at));
   const map: [number, number][] = [];
   const take = (block: Buffer, start: number, count: number): void => {
     for (let i = 0; i < count && block[start + i * 24] !== 0; i++) {

@@ -4,55 +4,101 @@
 import { type Entry, nameFromBytes, type Segment } from './entry.ts';
 import { noRecords, type PaxRecords, parsePax, sparseMapOf, xattrsOf } from './pax.ts';
 import { oldSparseMap, type SparseMap, sparseHead } from './sparse.ts';
-import { BLOCK, type Header, mayBeHeader, padded, readHeader, TarReader, untilNul } from './tarheader.ts';
+import { BLOCK, Header, mayBeHeader, padded, readHeader, TarReader, untilNul } from './tarheader.ts';
 
 /**
  * Yields the entries of a tar file in its order. Leading `./` and `/` are dropped from names and hard link targets.
  * Refuses with Failure('input', …): `..` in a name, a wrong checksum, a truncated member, a type it does not know.
  */
 export function* indexTar(file: string): Generator<Entry> {
-  const reader = new TarReader(file);
+  const members = new Members(file);
   try {
-    yield* members(reader);
+    for (let entry = members.next(); entry !== undefined; entry = members.next()) yield entry;
   } finally {
-    reader.close();
+    members.close();
   }
 }
 
-function* members(reader: TarReader): Generator<Entry> {
-  let globals = noRecords;
-  let locals = noRecords;
-  let longName: string | undefined;
-  let longTarget: string | undefined;
-  for (let at = 0; ; ) {
-    const header = readHeader(reader, at);
-    if (header === undefined) return;
-    const body = at + BLOCK;
-    if (header.type === 'x' || header.type === 'g' || header.type === 'X') {
-      const records = parsePax(reader.small(body, header.size, at), (why) => reader.refuse(at, why));
-      // X is what Solaris writes for x.
-      if (header.type !== 'g') locals = records;
-      else globals = globals.replacedBy(records);
-      at = body + padded(header.size);
-    } else if (header.type === 'L' || header.type === 'K') {
-      const name = nameFromBytes(untilNul(reader.small(body, header.size, at)));
-      if (header.type === 'L') longName = name;
-      else longTarget = name;
-      at = body + padded(header.size);
-    } else if (header.type === 'V') {
-      at = body + padded(header.size); // the name of a volume
-    } else {
-      const long = longName !== undefined || longTarget !== undefined;
-      const named = long
-        ? { ...header, name: longName ?? header.name, target: longTarget ?? header.target }
-        : header;
-      const member = toEntry(reader, at, named, globals.over(locals));
-      yield member.entry;
-      at = member.next;
-      locals = noRecords;
-      longName = undefined;
-      longTarget = undefined;
+/** The members of a tar, one after another. */
+class Members {
+  readonly #reader: TarReader;
+  readonly #header = new Header();
+  #at = 0;
+  #globals = noRecords;
+  #locals = noRecords;
+  #longName: string | undefined;
+  #longTarget: string | undefined;
+
+  constructor(file: string) {
+    this.#reader = new TarReader(file);
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  /** Undefined where the archive ends. */
+  next(): Entry | undefined {
+    const reader = this.#reader;
+    const header = this.#header;
+    for (;;) {
+      const at = this.#at;
+      if (!readHeader(reader, at, header)) return undefined;
+      if (this.#speaksOfNext(at, header)) {
+        this.#at = at + BLOCK + padded(header.size);
+        continue;
+      }
+      if (this.#longName !== undefined) header.name = this.#longName;
+      if (this.#longTarget !== undefined) header.target = this.#longTarget;
+      const pax = this.#globals.over(this.#locals);
+      if (header.type === '0' && pax.isEmpty && !header.name.endsWith('/')) return this.#file(at, header);
+      const member = toEntry(reader, at, header, pax);
+      this.#goOn(member.next);
+      return member.entry;
     }
+  }
+
+  /** Keeps what a header says of the member after it; false for one that is a member itself. */
+  #speaksOfNext(at: number, { type, size }: Header): boolean {
+    const reader = this.#reader;
+    switch (type) {
+      case 'x':
+      case 'g':
+      case 'X': {
+        const records = parsePax(reader.small(at + BLOCK, size, at), (why) => reader.refuse(at, why));
+        // X is what Solaris writes for x.
+        if (type !== 'g') this.#locals = records;
+        else this.#globals = this.#globals.replacedBy(records);
+        return true;
+      }
+      case 'L':
+        this.#longName = nameFromBytes(untilNul(reader.small(at + BLOCK, size, at)));
+        return true;
+      case 'K':
+        this.#longTarget = nameFromBytes(untilNul(reader.small(at + BLOCK, size, at)));
+        return true;
+      default:
+        return type === 'V'; // the name of a volume
+    }
+  }
+
+  /** Most members: a file of which its header says all. */
+  #file(at: number, { name, mode, uid, gid, mtime, size }: Header): Entry {
+    const reader = this.#reader;
+    const offset = at + BLOCK;
+    const path = normalise(name, (why) => reader.refuse(at, why));
+    if (offset + size > reader.size) reader.refuse(at, `the archive ends within ${name}`);
+    this.#goOn(offset + padded(size));
+    const bytes = { at: 'file', file: reader.file, offset, length: size } as const;
+    const segments = size === 0 ? [] : [{ offset: 0, bytes }];
+    return { path, mode, uid, gid, mtime, kind: 'file', size, segments };
+  }
+
+  #goOn(at: number): void {
+    this.#at = at;
+    this.#locals = noRecords;
+    this.#longName = undefined;
+    this.#longTarget = undefined;
   }
 }
 
@@ -71,17 +117,6 @@ function toEntry(
   const gid = pax.integer('gid', refuse) ?? header.gid;
   const mtime = Math.floor(pax.decimal('mtime', refuse) ?? header.mtime);
   const body = at + BLOCK;
-  if (header.type === '0' && pax.isEmpty && !raw.endsWith('/')) {
-    // Most members; written out because it is faster.
-    const { size } = header;
-    if (body + size > reader.size) refuse(`the archive ends within ${raw}`);
-    const bytes = { at: 'file', file: reader.file, offset: body, length: size } as const;
-    const segments = size === 0 ? [] : [{ offset: 0, bytes }];
-    return {
-      entry: { path, mode, uid, gid, mtime, kind: 'file', size, segments },
-      next: body + padded(size),
-    };
-  }
   const common = { path, mode, uid, gid, mtime, ...(xattrs === undefined ? {} : { xattrs }) };
   const target = pax.text('linkpath') ?? header.target;
   switch (header.type) {
@@ -139,7 +174,7 @@ function contentOf(reader: TarReader, at: number, header: Header, pax: PaxRecord
   let size = pax.integer('GNU.sparse.realsize', refuse) ?? pax.integer('GNU.sparse.size', refuse) ?? stored;
   let end = body + stored;
   if (header.type === 'S') {
-    const old = oldSparseMap(reader, at, header.block);
+    const old = oldSparseMap(reader, at);
     map = old.map;
     size = old.size;
     body = old.body;

@@ -14,64 +14,66 @@ const LARGEST_HEADER = 16 * 1024 * 1024;
 /** The first four letters of "ustar". */
 const USTA = 0x75737461;
 
-export interface Header {
-  readonly name: string;
-  readonly target: string;
-  readonly type: string;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly mtime: number;
-  readonly major: number;
-  readonly minor: number;
-  readonly block: Buffer;
+/** The fields of one header, in an object that is filled again and again. */
+export class Header {
+  name = '';
+  target = '';
+  type = '';
+  mode = 0;
+  uid = 0;
+  gid = 0;
+  size = 0;
+  mtime = 0;
+  major = 0;
+  minor = 0;
 }
 
-export function readHeader(reader: TarReader, at: number): Header | undefined {
-  if (at >= reader.size) return undefined;
-  const block = reader.block(at);
-  if (block[0] === 0 && block.every((byte) => byte === 0)) return undefined;
-  if (!isSumRight(reader, at, block)) reader.refuse(at, 'the checksum of a header is wrong');
-  const ustar = block.readUInt32BE(257) === USTA && block[261] === 0x72;
-  const prefix = ustar && block[263] === 0x30 ? text(block, 345, 500) : '';
-  const name = text(block, 0, 100);
-  return {
-    name: prefix === '' ? name : `${prefix}/${name}`,
-    target: text(block, 157, 257),
-    type: String.fromCharCode(block[156] || 0x30),
-    mode: number(block, 100, 8) & 0o7777,
-    uid: number(block, 108, 8),
-    gid: number(block, 116, 8),
-    size: number(block, 124, 12),
-    mtime: number(block, 136, 12),
-    major: ustar ? number(block, 329, 8) : 0,
-    minor: ustar ? number(block, 337, 8) : 0,
-    block,
-  };
+/** Fills a header with the one at a place; false where the archive ends. */
+export function readHeader(reader: TarReader, at: number, header: Header): boolean {
+  if (at >= reader.size) return false;
+  const start = reader.locate(at);
+  const { bytes } = reader;
+  if (bytes[start] === 0 && isZero(reader, at)) return false;
+  if (!isSumRight(reader, at)) reader.refuse(at, 'the checksum of a header is wrong');
+  const ustar = bytes.readUInt32BE(start + 257) === USTA && bytes[start + 261] === 0x72;
+  const prefix = ustar && bytes[start + 263] === 0x30 ? text(bytes, start + 345, start + 500) : '';
+  const name = text(bytes, start, start + 100);
+  const type = bytes[start + 156] || 0x30;
+  // Devices only, '3' and '4', have numbers.
+  const numbered = ustar && (type === 0x33 || type === 0x34);
+  header.name = prefix === '' ? name : `${prefix}/${name}`;
+  header.target = text(bytes, start + 157, start + 257);
+  header.type = String.fromCharCode(type);
+  header.mode = number(bytes, start + 100, 8) & 0o7777;
+  header.uid = number(bytes, start + 108, 8);
+  header.gid = number(bytes, start + 116, 8);
+  header.size = number(bytes, start + 124, 12);
+  header.mtime = number(bytes, start + 136, 12);
+  header.major = numbered ? number(bytes, start + 329, 8) : 0;
+  header.minor = numbered ? number(bytes, start + 337, 8) : 0;
+  return true;
 }
 
 /** Whether a header may stand there, or the archive's end. */
 export function mayBeHeader(reader: TarReader, at: number): boolean {
-  if (at >= reader.size) return true;
-  const block = reader.block(at);
-  return isSumRight(reader, at, block) || block.every((byte) => byte === 0);
+  return at >= reader.size || isSumRight(reader, at) || isZero(reader, at);
+}
+
+function isZero(reader: TarReader, at: number): boolean {
+  return reader.block(at).every((byte) => byte === 0);
 }
 
 /** The sum of all bytes, its own field taken for blanks. */
-function isSumRight(reader: TarReader, at: number, block: Buffer): boolean {
-  const said = number(block, 148, 8);
-  const sum = reader.sum(at) - sumOf(block, 148, 156) + 8 * 0x20;
+function isSumRight(reader: TarReader, at: number): boolean {
+  const start = reader.locate(at);
+  const { bytes } = reader;
+  const said = number(bytes, start + 148, 8);
+  let sum = reader.sum(start) + 8 * 0x20;
+  for (let i = start + 148; i < start + 156; i++) sum -= bytes[i] ?? 0;
+  if (said === sum) return true;
   // Old writers took bytes for signed.
-  return (
-    said === sum || said === sum - 256 * block.filter((byte, i) => byte > 127 && (i < 148 || i > 155)).length
-  );
-}
-
-function sumOf(block: Buffer, start: number, end: number): number {
-  let sum = 0;
-  for (let i = start; i < end; i++) sum += block[i] ?? 0;
-  return sum;
+  const negative = reader.block(at).filter((byte, i) => byte > 127 && (i < 148 || i > 155)).length;
+  return said === sum - 256 * negative;
 }
 
 /** The text of a field: up to its first NUL. */
@@ -113,18 +115,19 @@ export function padded(size: number): number {
 export class TarReader {
   readonly file: string;
   readonly size: number;
+  /** What was read last, a window or a step: the block that `locate` found is in it, until the next call. */
+  bytes: Buffer;
   readonly #fd: number;
   readonly #windows = new Windows();
   readonly #step = Buffer.allocUnsafeSlow(STEP);
   readonly #stepWords = new Uint32Array(this.#step.buffer);
-  /** What was read last: a window or a step. */
-  #bytes: Buffer = this.#step;
   #words: Uint32Array = this.#stepWords;
   #start = 0;
   #end = 0;
 
   constructor(file: string) {
     this.file = file;
+    this.bytes = this.#step;
     try {
       this.#fd = openSync(file, 'r');
       this.size = fstatSync(this.#fd).size;
@@ -138,38 +141,47 @@ export class TarReader {
     closeSync(this.#fd);
   }
 
-  /** One block; the bytes are valid until the next call. */
-  block(at: number): Buffer {
+  /** Where in `bytes` the block at a place of the file is. */
+  locate(at: number): number {
     if (at < this.#start || at + BLOCK > this.#end) {
       if (at >= this.#start && at < this.#end + NEAR) this.#turn(at);
       else {
-        this.#bytes = this.#step;
+        this.bytes = this.#step;
         this.#words = this.#stepWords;
         this.#start = at;
         this.#end = at + readSync(this.#fd, this.#step, 0, STEP, at);
       }
       if (this.#end < at + BLOCK) this.refuse(at, 'the archive ends within a header');
     }
-    return this.#bytes.subarray(at - this.#start, at - this.#start + BLOCK);
+    return at - this.#start;
+  }
+
+  /** One block; the bytes are valid until the next call. */
+  block(at: number): Buffer {
+    const start = this.locate(at);
+    return this.bytes.subarray(start, start + BLOCK);
   }
 
   #turn(at: number): void {
     const windows = this.#windows;
     windows.turn(this.#fd, at, windows.end === this.#end);
-    this.#bytes = windows.bytes;
+    this.bytes = windows.bytes;
     this.#words = windows.words;
     this.#start = windows.start;
     this.#end = windows.end;
   }
 
-  /** The sum of all bytes of the block that `block` gave last, which is at `at`. */
-  sum(at: number): number {
-    const first = (at - this.#start) / 4;
+  /** The sum of all bytes of the block that `locate` found there. */
+  sum(start: number): number {
+    const words = this.#words;
+    const first = start / 4;
     // Four bytes at a time, as two sums of 16 bits: 256 bytes each, at most 65,280.
     let sums = 0;
-    for (let i = first; i < first + BLOCK / 4; i++) {
-      const word = this.#words[i] ?? 0;
-      sums += (word & 0x00ff00ff) + ((word >>> 8) & 0x00ff00ff);
+    for (let i = first; i < first + BLOCK / 4; i += 2) {
+      const one = words[i] ?? 0;
+      const two = words[i + 1] ?? 0;
+      sums += (one & 0x00ff00ff) + ((one >>> 8) & 0x00ff00ff);
+      sums += (two & 0x00ff00ff) + ((two >>> 8) & 0x00ff00ff);
     }
     return (sums % 0x1_0000) + Math.floor(sums / 0x1_0000);
   }

@@ -121,35 +121,32 @@ export class Tree {
 
   #put(entry: Entry): void {
     const nodes = this.#nodes;
-    if (entry.path === '') {
-      if (entry.kind !== 'directory') throw refusal(entry.path, 'the root of the tree is not a directory');
+    const { path } = entry;
+    if (path === '') {
+      if (entry.kind !== 'directory') throw refusal(path, 'the root of the tree is not a directory');
       nodes.fill(nodes.inode(root), entry);
       return;
     }
-    const parent = this.#parent(entry);
-    const name = nameOf(entry.path);
-    if (name === '' || name === '.' || name === '..')
-      throw refusal(entry.path, 'its name is not one of a file');
-    const longest = entry.kind === 'symlink' ? Math.max(name.length, entry.target.length) : name.length;
-    if (longest * 3 > MOST_BYTES)
-      throw refusal(entry.path.slice(0, 255), 'its name or target is far too long');
-    const found = nodes.child(parent, name);
+    const from = path.lastIndexOf('/') + 1;
+    const parent = this.#parent(entry, from - 1);
+    checkName(entry, from);
+    const found = nodes.child(parent, path, from);
     if (entry.kind === 'directory') {
-      this.#putDirectory(entry, parent, name, found);
+      this.#putDirectory(entry, parent, from, found);
       return;
     }
     const inode = entry.kind === 'hardlink' ? this.#linked(entry) : nodes.addInode(entry);
     if (found !== root && nodes.kind(found) === 'directory') this.#remove(found, Number.POSITIVE_INFINITY);
     const gone = found === root || nodes.inode(found) === 0;
-    const node = gone ? nodes.addChild(parent, name) : found;
+    const node = gone ? nodes.addChild(parent, path, from) : found;
     if (nodes.inode(node) !== inode) nodes.setInode(node, inode, this.#layer);
     if (found !== root) this.#lastPath = undefined;
   }
 
-  #putDirectory(entry: Entry & { kind: 'directory' }, parent: Node, name: string, found: Node): void {
+  #putDirectory(entry: Entry & { kind: 'directory' }, parent: Node, from: number, found: Node): void {
     const nodes = this.#nodes;
     if (found === root) {
-      nodes.setInode(nodes.addChild(parent, name), nodes.addInode(entry), this.#layer);
+      nodes.setInode(nodes.addChild(parent, entry.path, from), nodes.addInode(entry), this.#layer);
     } else if (nodes.kind(found) === 'directory') {
       nodes.fill(nodes.inode(found), entry);
       nodes.setLayer(found, this.#layer);
@@ -174,9 +171,12 @@ export class Tree {
     return this.#nodes.inode(node);
   }
 
-  #parent(entry: Entry): Node {
-    const path = parentOf(entry.path);
-    if (path === this.#lastPath) return this.#lastNode;
+  /** The directory that an entry goes into: `end` is where its path ends in the entry's, -1 for the root. */
+  #parent(entry: Entry, end: number): Node {
+    const last = this.#lastPath;
+    if (last !== undefined && last.length === Math.max(0, end) && entry.path.startsWith(last))
+      return this.#lastNode;
+    const path = entry.path.slice(0, Math.max(0, end));
     const node = this.#walk(root, path.split('/'), entry, entry.path);
     if (node === undefined) throw refusal(entry.path, `${path} is not a directory`);
     this.#lastPath = path;
@@ -269,6 +269,19 @@ export class Tree {
 function parentOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '' : path.slice(0, slash);
+}
+
+/** Refuses what is no name: it follows `from` in the path. */
+function checkName(entry: Entry, from: number): void {
+  const length = entry.path.length - from;
+  if (length < 3 && isNoName(entry.path.slice(from)))
+    throw refusal(entry.path, 'its name is not one of a file');
+  const longest = entry.kind === 'symlink' ? Math.max(length, entry.target.length) : length;
+  if (longest * 3 > MOST_BYTES) throw refusal(entry.path.slice(0, 255), 'its name or target is far too long');
+}
+
+function isNoName(name: string): boolean {
+  return name === '' || name === '.' || name === '..';
 }
 
 function nameOf(path: string): string {

@@ -2,7 +2,7 @@
 import { Details, FileNumbers } from '../../tree/details.ts';
 import type { Segment, Xattrs } from '../../tree/entry.ts';
 import type { Facts } from '../../tree/inodes.ts';
-import { ByteStrings, Records } from '../../tree/pages.ts';
+import { ByteStrings, Records, setLong } from '../../tree/pages.ts';
 import { type DirectoryPlan, planDirectory } from './directories.ts';
 import { type LogicalRun, runsOf } from './extents.ts';
 import { hashName } from './hash.ts';
@@ -69,41 +69,37 @@ export class Census {
   /** Adds a name, `length` bytes from `from` on; `hash` is a number made of its path alone. */
   add(parent: Index, name: Uint8Array, from: number, length: number, kind: InodeKind, hash: number): Index {
     const index = this.#records.add();
-    this.#records.set(index, PARENT, parent);
-    this.#records.set(index, NAME, this.#strings.add(name, length, from));
-    this.#records.set(index, LENGTH_TYPE, length | (fileType[kind] << 16));
-    this.#records.set(index, OWNER, index);
-    this.#records.set(index, HASH, hash);
+    const page = this.#records.page(index);
+    const at = this.#records.startOf(index);
+    page[at + PARENT] = parent;
+    page[at + NAME] = this.#strings.add(name, length, from);
+    page[at + LENGTH_TYPE] = length | (fileType[kind] << 16);
+    page[at + OWNER] = index;
+    page[at + HASH] = hash;
     return index;
   }
 
   /** Keeps what an inode says. */
   describe(index: Index, facts: Facts): void {
-    const records = this.#records;
-    records.set(index, MODE, facts.mode);
-    records.set(index, UID, facts.uid);
-    records.set(index, GID, facts.gid);
-    records.setLong(index, MTIME, facts.mtime);
-    if (facts.xattrs !== undefined) records.set(index, XATTRS, this.#details.addXattrs(facts.xattrs));
-    if (facts.kind === 'file') this.#describeContent(index, facts);
-    else if (facts.kind === 'symlink') {
-      records.setLong(index, SIZE, facts.size);
-      records.setLong(index, OFFSET, this.#strings.add(facts.page, facts.size, facts.offset));
+    const page = this.#records.page(index);
+    const at = this.#records.startOf(index);
+    page[at + MODE] = facts.mode;
+    page[at + UID] = facts.uid;
+    page[at + GID] = facts.gid;
+    setLong(page, at + MTIME, facts.mtime);
+    if (facts.xattrs !== undefined) page[at + XATTRS] = this.#details.addXattrs(facts.xattrs);
+    if (facts.kind === 'file') {
+      const { segments } = facts;
+      setLong(page, at + SIZE, facts.size);
+      page[at + SOURCE] = segments === undefined ? this.#files.number(facts.file) : PIECES;
+      setLong(page, at + OFFSET, segments === undefined ? facts.offset : this.#details.addSegments(segments));
+    } else if (facts.kind === 'symlink') {
+      setLong(page, at + SIZE, facts.size);
+      setLong(page, at + OFFSET, this.#strings.add(facts.page, facts.size, facts.offset));
     } else if (facts.kind === 'char' || facts.kind === 'block') {
-      records.set(index, OFFSET, facts.major);
-      records.set(index, OFFSET + 1, facts.minor);
+      page[at + OFFSET] = facts.major;
+      page[at + OFFSET + 1] = facts.minor;
     }
-  }
-
-  #describeContent(index: Index, { size, file, offset, segments }: Facts): void {
-    this.#records.setLong(index, SIZE, size);
-    if (segments !== undefined) {
-      this.#records.set(index, SOURCE, PIECES);
-      this.#records.set(index, OFFSET, this.#details.addSegments(segments));
-      return;
-    }
-    this.#records.set(index, SOURCE, this.#files.number(file));
-    this.#records.setLong(index, OFFSET, offset);
   }
 
   parent(index: Index): Index {
