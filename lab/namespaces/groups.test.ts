@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { hierarchiesIn } from './groups.ts';
+import { groupsOf, hierarchies, hierarchiesIn, removeGroups } from './groups.ts';
 
 it('finds hierarchies of version 1 with their controllers, and our group in each', () => {
   const mounts = [
@@ -45,3 +48,22 @@ it('finds version 2 alone', () => {
     { type: 'cgroup2', mountPoint: '/sys/fs/cgroup', options: 'rw', parent: '/sys/fs/cgroup' },
   ]);
 });
+
+const [hierarchy] = hierarchies();
+it.skipIf(process.getuid?.() !== 0 || hierarchy === undefined)(
+  'looks past groups that come and go',
+  async () => {
+    const churn = join(hierarchy?.parent ?? '', `edgekiln@churn${process.pid}@`);
+    const loop = `while :; do mkdir -p "$0"a/b "$0"c/d; rmdir "$0"a/b "$0"a "$0"c/d "$0"c; done`;
+    const child = spawn('sh', ['-c', loop, churn], { stdio: 'ignore' });
+    try {
+      await expect.poll(() => groupsOf(`churn${process.pid}`).length, { timeout: 30_000 }).toBeGreaterThan(0);
+      const end = performance.now() + 2000;
+      while (performance.now() < end) groupsOf(`churn${process.pid}`);
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      await removeGroups([`${churn}a`, `${churn}c`]);
+    }
+  },
+);

@@ -1,5 +1,13 @@
 // Control groups of a host: one below the keeper's own in every hierarchy there is, of version 1, 2 or both.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  type Dirent,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -109,8 +117,15 @@ export function groupsOf(site: string): readonly string[] {
   return hierarchies().flatMap(({ mountPoint }) => foldersBelow(mountPoint).filter(ours));
 }
 
-/** Each folder behind the one it is in. */
+/** Each folder behind the one it is in. Groups of others may go while they are looked at. */
 function foldersBelow(folder: string): readonly string[] {
-  const names = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  let entries: readonly Dirent[];
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (existsSync(folder)) throw error;
+    return [];
+  }
+  const names = entries.filter((entry) => entry.isDirectory());
   return names.flatMap(({ name }) => [join(folder, name), ...foldersBelow(join(folder, name))]);
 }
