@@ -19,7 +19,8 @@ const DIRECT = 128 * 1024;
 /** Writes a volume from its first byte on. */
 export class Batch {
   readonly #output: Output;
-  readonly #buffer = Buffer.allocUnsafeSlow(BATCH);
+  readonly bytes = Buffer.allocUnsafeSlow(BATCH);
+  readonly view = new DataView(this.bytes.buffer);
   readonly #sources = new Sources();
   /** Volume offset of the start of the buffer. */
   #start = 0;
@@ -37,32 +38,50 @@ export class Batch {
 
   /** Room for `length` bytes (at most 64 KiB), zeroed, to be filled at once. */
   room(length: number): Buffer {
+    const start = this.reserve(length);
+    return this.bytes.subarray(start, start + length);
+  }
+
+  /** As `room`, for very many: says where in `bytes` it begins. */
+  reserve(length: number): number {
     if (this.#filled + length > BATCH) this.#flush();
-    const room = this.#buffer.subarray(this.#filled, this.#filled + length);
+    const start = this.#filled;
     this.#filled += length;
-    return room.fill(0);
+    this.bytes.fill(0, start, this.#filled);
+    return start;
   }
 
   /** Zeros up to that place. */
   zeros(until: number): void {
-    if (until < this.at) throw new Error(`a writer went back from ${this.at} to ${until}`);
-    while (this.at < until) {
+    let left = until - this.at;
+    if (left < 0) throw new Error(`a writer went back from ${this.at} to ${until}`);
+    for (; left > 0; left = until - this.at) {
       // `#free` may empty the buffer: it goes first.
-      const length = this.#free(until - this.at);
-      this.#buffer.fill(0, this.#filled, this.#filled + length);
+      const length = this.#free(left);
+      this.bytes.fill(0, this.#filled, this.#filled + length);
       this.#filled += length;
     }
   }
 
   /** Appends `length` bytes from `skip` on of what is given. */
   append(bytes: Bytes, skip: number, length: number): void {
+    if (bytes.at === 'file') {
+      this.appendFile(bytes.file, bytes.offset + skip, length);
+      return;
+    }
     for (let done = 0; done < length; ) {
       const part = this.#free(length - done);
-      if (bytes.at === 'memory') {
-        this.#buffer.set(bytes.bytes.subarray(skip + done, skip + done + part), this.#filled);
-      } else {
-        this.#sources.read(bytes.file, bytes.offset + skip + done, this.#buffer, this.#filled, part);
-      }
+      this.bytes.set(bytes.bytes.subarray(skip + done, skip + done + part), this.#filled);
+      this.#filled += part;
+      done += part;
+    }
+  }
+
+  /** Appends `length` bytes from `offset` on of a file. */
+  appendFile(file: string, offset: number, length: number): void {
+    for (let done = 0; done < length; ) {
+      const part = this.#free(length - done);
+      this.#sources.read(file, offset + done, this.bytes, this.#filled, part);
       this.#filled += part;
       done += part;
     }
@@ -94,7 +113,7 @@ export class Batch {
   }
 
   #flush(): void {
-    if (this.#filled > 0) this.#output.write(this.#start, this.#buffer.subarray(0, this.#filled));
+    if (this.#filled > 0) this.#output.write(this.#start, this.bytes.subarray(0, this.#filled));
     this.#start += this.#filled;
     this.#unyielded += this.#filled;
     this.#filled = 0;
@@ -107,6 +126,7 @@ class Sources {
   readonly #windows = new Windows();
   /** Where the last read ended. */
   #file = '';
+  #fd = -1;
   #end = 0;
 
   read(file: string, offset: number, into: Buffer, at: number, length: number): void {
@@ -153,6 +173,12 @@ class Sources {
   }
 
   #descriptor(file: string): number {
+    if (file === this.#file) return this.#fd;
+    this.#fd = this.#descriptorOf(file);
+    return this.#fd;
+  }
+
+  #descriptorOf(file: string): number {
     const known = this.#open.get(file);
     if (known !== undefined) return known;
     if (this.#open.size >= 64) this.close();

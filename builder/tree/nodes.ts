@@ -147,14 +147,29 @@ export class Nodes {
 
   /** The names in a directory, in byte order. */
   *children(directory: Node): Generator<Node> {
+    for (let node = this.first(directory); node !== root; node = this.next(node)) yield node;
+  }
+
+  /** The first name in a directory, `root` if there is none. */
+  first(directory: Node): Node {
     const inode = this.inode(directory);
     if (!this.#inodes.isSorted(inode)) {
       this.#sort(directory);
       this.#inodes.setSorted(inode, true);
     }
-    for (let node = this.#nodes.get(directory, CHILD); node !== root; node = this.#nodes.get(node, NEXT)) {
-      if (this.inode(node) !== 0) yield node;
-    }
+    return this.#thereFrom(this.#nodes.get(directory, CHILD));
+  }
+
+  /** The name after one in its directory, `root` if it is the last. */
+  next(node: Node): Node {
+    return this.#thereFrom(this.#nodes.get(node, NEXT));
+  }
+
+  /** The first one that was not removed. */
+  #thereFrom(node: Node): Node {
+    let at = node;
+    while (at !== root && this.inode(at) === 0) at = this.#nodes.get(at, NEXT);
+    return at;
   }
 
   #sort(directory: Node): void {

@@ -4,10 +4,10 @@ import { Worker } from 'node:worker_threads';
 
 /** A thread that does not answer for so many milliseconds is not asked again. */
 const PATIENCE = 30_000;
-/** Waking it costs as much as reading one memory: it is woken for so many at once. */
-const WORTH_WAKING = 4;
+/** Waking it costs as much as reading one memory: it is woken for so many at once, while the others are looked at. */
+const WORTH_WAKING = 12;
 /** Memories that it reads into, and their bytes: a multiple of a tar's blocks; one stays in the processor's cache. */
-export const MEMORIES = 12;
+export const MEMORIES = 16;
 export const WINDOW = 256 * 1024;
 
 /** Words that both threads see; the first 8 are ASLEEP and nothing, then 8 for each memory. */

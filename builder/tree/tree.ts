@@ -72,15 +72,12 @@ export class Tree {
 
   /** Every name below the root in the order of `entries`, as nodes: for what looks at very many. */
   *walk(): Generator<Node> {
-    const stack = [this.#nodes.children(root)];
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const step = top.next();
-      if (step.done) {
-        stack.pop();
-        continue;
-      }
-      yield step.value;
-      if (this.#nodes.kind(step.value) === 'directory') stack.push(this.#nodes.children(step.value));
+    const nodes = this.#nodes;
+    for (let node = nodes.first(root); node !== root; ) {
+      yield node;
+      let next = nodes.kind(node) === 'directory' ? nodes.first(node) : root;
+      for (; next === root && node !== root; node = nodes.parent(node)) next = nodes.next(node);
+      node = next;
     }
   }
 

@@ -1,20 +1,21 @@
 // Bitmaps of the blocks and inodes in use: one block a group each, written as what is in use comes by.
 import type { Batch } from '../batch.ts';
-import { usedBlocks } from './groups.ts';
+import type { Used } from './groups.ts';
 import { BLOCK, BLOCKS_PER_GROUP, FIRST_INODE, type Geometry } from './layout.ts';
 import type { Ext4Plan } from './write.ts';
 
 /** Writes the block bitmaps of all groups, then their inode bitmaps. */
-export function writeBitmaps(plan: Ext4Plan, batch: Batch): void {
-  const { geometry, inodesPerGroup } = plan.layout;
+export function writeBitmaps({ census, layout }: Ext4Plan, used: readonly Used[], batch: Batch): void {
+  const { geometry, inodesPerGroup } = layout;
   const blocks = new Bitmaps(batch, (bitmap, group) => endBlocks(geometry, bitmap, group));
-  for (const { group, from, count } of usedBlocks(plan)) blocks.set(group, from, count);
+  for (const { group, from, count } of used) blocks.set(group, from, count);
   blocks.end(geometry.groups);
   const inodes = new Bitmaps(batch, (bitmap) => setBits(bitmap, inodesPerGroup, 8 * BLOCK - inodesPerGroup));
   inodes.set(0, 0, FIRST_INODE - 1);
-  for (let index = 1; index < plan.census.length; index++) {
-    if (plan.census.owner(index) !== index) continue;
-    const number = plan.census.inode(index) - 1;
+  const { length } = census;
+  for (let index = 1; index < length; index++) {
+    if (census.owner(index) !== index) continue;
+    const number = census.inode(index) - 1;
     inodes.set(Math.floor(number / inodesPerGroup), number % inodesPerGroup, 1);
   }
   inodes.end(geometry.groups);

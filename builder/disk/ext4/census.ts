@@ -33,6 +33,7 @@ const SOURCE = 19;
 const OFFSET = 20;
 const XATTRS = 22;
 const HOLES = 23;
+const NAME_HASH = 24;
 
 /** In place of the number of a source file: its segments are among the details. */
 const PIECES = 0xffff_ffff;
@@ -163,8 +164,16 @@ export class Census {
     if (source === PIECES) return this.#details.segments(this.#records.get(index, OFFSET));
     const file = this.#files.name(source);
     if (file === undefined) return [];
-    const offset = this.#records.getLong(index, OFFSET);
-    return [{ offset: 0, bytes: { at: 'file', file, offset, length: this.size(index) } }];
+    return [{ offset: 0, bytes: { at: 'file', file, offset: this.offset(index), length: this.size(index) } }];
+  }
+
+  /** The file that all bytes of a file are in, and from which place on; undefined where it is not so simple. */
+  source(index: Index): string | undefined {
+    return this.#files.name(this.#records.get(index, SOURCE));
+  }
+
+  offset(index: Index): number {
+    return this.#records.getLong(index, OFFSET);
   }
 
   /** The entry whose inode this one names: itself, unless it is a hard link. */
@@ -212,14 +221,22 @@ export class Census {
       count: children.length,
       length,
       hash(i, seed) {
+        // It is asked for twice: when the directory is counted and when it is written.
+        const known = records.get(at(i), NAME_HASH);
+        if (known !== 0) return known;
         const place = records.get(at(i), NAME);
         const start = strings.startOf(place);
-        return hashName(strings.page(place), seed, start, start + length(i));
+        const hash = hashName(strings.page(place), seed, start, start + length(i));
+        records.set(at(i), NAME_HASH, hash);
+        return hash;
       },
       put(i, block, to) {
         const place = records.get(at(i), NAME);
         const start = strings.startOf(place);
-        strings.page(place).copy(block, to, start, start + length(i));
+        const page = strings.page(place);
+        // A byte at a time: most names are shorter than what it takes to call a copy.
+        const count = length(i);
+        for (let byte = 0; byte < count; byte++) block[to + byte] = page[start + byte] ?? 0;
       },
       inode: (i) => this.inode(at(i)),
       type: (i) => records.get(at(i), LENGTH_TYPE) >>> 16,
@@ -262,8 +279,13 @@ export class Census {
     this.#records.set(index, HOLES, holes ? 1 : 0);
   }
 
+  /** Whether the blocks of a file that hold data are not just its first ones. */
+  hasHoles(index: Index): boolean {
+    return this.#records.get(index, HOLES) === 1;
+  }
+
   runs(index: Index): readonly LogicalRun[] {
-    if (this.#records.get(index, HOLES) === 1) return runsOf(this.segments(index));
+    if (this.hasHoles(index)) return runsOf(this.segments(index));
     const blocks = this.content(index);
     return blocks === 0 ? [] : [{ logical: 0, count: blocks }];
   }

@@ -73,12 +73,19 @@ export function treeBlocks(extents: number): number {
   return total;
 }
 
-/** Writes the tree of a file in one piece into the 60 bytes `root` of its inode; false if it takes more than one extent. */
-export function writeSingle(run: LogicalRun | undefined, place: Run, root: Buffer): boolean {
-  if (run === undefined || run.count > LONGEST) return false;
-  writeHeader(root, 1, MOST_IN_INODE, 0);
-  writeExtent(root, STEP, run.logical, run.count, place.start);
-  return true;
+/** Whether the blocks of a file need more than one extent even where they follow each other. */
+export function isLong(blocks: number): boolean {
+  return blocks > LONGEST;
+}
+
+/** Writes the tree of a file that is empty or in one piece (not a long one) into its inode, from `at` on. */
+export function writeSingle(into: DataView, at: number, blocks: number, start: number): void {
+  into.setUint16(at, MAGIC, true);
+  into.setUint16(at + 2, blocks === 0 ? 0 : 1, true);
+  into.setUint16(at + 4, MOST_IN_INODE, true);
+  if (blocks === 0) return;
+  into.setUint16(at + STEP + 4, blocks, true);
+  into.setUint32(at + STEP + 8, start, true);
 }
 
 /** An entry of a node: an extent in a leaf, a child (without count) above. */

@@ -10,9 +10,9 @@ interface GroupUse {
 }
 
 /** Superblock and descriptors as they are at the head of a group. */
-export function headsOf(plan: Ext4Plan): (group: number) => Buffer {
+export function headsOf(plan: Ext4Plan, used: readonly Used[]): (group: number) => Buffer {
   const { geometry, inodesPerGroup } = plan.layout;
-  const use = usePerGroup(plan);
+  const use = usePerGroup(plan, used);
   const descriptors = encodeDescriptors(plan.layout, use);
   const counts = {
     blocks: geometry.blocks,
@@ -29,52 +29,56 @@ export function headsOf(plan: Ext4Plan): (group: number) => Buffer {
   };
 }
 
-/** Blocks in use, ascending, but for the copies of the superblock: runs by group. */
-export function* usedBlocks(plan: Ext4Plan): Generator<{ group: number; from: number; count: number }> {
-  const { geometry } = plan.layout;
-  for (const { start, count } of usedPlaces(plan)) yield* byGroup(geometry.runs(start, count));
+/** Blocks of a group that are in use. */
+export interface Used {
+  readonly group: number;
+  readonly from: number;
+  readonly count: number;
 }
 
-/** Places in use, those that follow each other as one. */
-function* usedPlaces({ layout, census }: Ext4Plan): Generator<Run> {
+/** Blocks in use, ascending, but for the copies of the superblock. */
+export function usedBlocks({ layout, census }: Ext4Plan): Used[] {
   const { geometry, inodesPerGroup } = layout;
+  const used: Used[] = [];
+  const add = (start: number, end: number): void => {
+    for (const run of geometry.runs(start, end - start)) addByGroup(used, run);
+  };
   let start = 0;
   let end = layout.bitmaps + 2 * geometry.groups;
   for (const table of layout.tables) {
     if (table !== end) {
-      yield { start, count: end - start };
+      add(start, end);
       start = table;
     }
     end = table + (inodesPerGroup * INODE_SIZE) / BLOCK;
   }
-  for (let index = 0; index < census.length; index++) {
+  const { length } = census;
+  for (let index = 0; index < length; index++) {
     if (census.owner(index) !== index) continue;
     const blocks = census.blocks(index);
     if (blocks === 0) continue;
     const place = census.place(index);
     if (place !== end) {
-      yield { start, count: end - start };
+      add(start, end);
       start = place;
     }
     end = place + blocks;
   }
-  yield { start, count: end - start };
+  add(start, end);
+  return used;
 }
 
-function* byGroup(runs: readonly Run[]): Generator<{ group: number; from: number; count: number }> {
-  for (const run of runs) {
-    for (let start = run.start, left = run.count; left > 0; ) {
-      const from = start % BLOCKS_PER_GROUP;
-      const count = Math.min(left, BLOCKS_PER_GROUP - from);
-      yield { group: Math.floor(start / BLOCKS_PER_GROUP), from, count };
-      start += count;
-      left -= count;
-    }
+function addByGroup(used: Used[], run: Run): void {
+  for (let start = run.start, left = run.count; left > 0; ) {
+    const from = start % BLOCKS_PER_GROUP;
+    const count = Math.min(left, BLOCKS_PER_GROUP - from);
+    used.push({ group: Math.floor(start / BLOCKS_PER_GROUP), from, count });
+    start += count;
+    left -= count;
   }
 }
 
-function usePerGroup(plan: Ext4Plan): GroupUse[] {
-  const { census, layout } = plan;
+function usePerGroup({ census, layout }: Ext4Plan, used: readonly Used[]): GroupUse[] {
   const { geometry, inodesPerGroup } = layout;
   const use = Array.from({ length: geometry.groups }, (_, group) => ({
     freeBlocks: Math.min(BLOCKS_PER_GROUP, geometry.blocks - group * BLOCKS_PER_GROUP),
@@ -87,11 +91,12 @@ function usePerGroup(plan: Ext4Plan): GroupUse[] {
     return found;
   };
   for (const copy of geometry.copies) at(copy / BLOCKS_PER_GROUP).freeBlocks -= geometry.headBlocks;
-  for (const { group, count } of usedBlocks(plan)) at(group).freeBlocks -= count;
+  for (const { group, count } of used) at(group).freeBlocks -= count;
   // The filesystem's own inodes come first; the root directory, entry 0, is one of them.
   at(0).freeInodes -= 10;
   at(0).directories++;
-  for (let index = 1; index < census.length; index++) {
+  const { length } = census;
+  for (let index = 1; index < length; index++) {
     if (census.owner(index) !== index) continue;
     const group = at(Math.floor((census.inode(index) - 1) / inodesPerGroup));
     group.freeInodes--;

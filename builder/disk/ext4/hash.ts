@@ -3,7 +3,7 @@
 const K2 = 0x5a827999;
 const K3 = 0x6ed9eba1;
 const initial = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476] as const;
-const words = new Uint32Array(8);
+const words = new Int32Array(8);
 const state = new Uint32Array(4);
 
 /**
@@ -46,10 +46,11 @@ function fillWords(name: Uint8Array, at: number, end: number): void {
 }
 
 function halfMd4(): void {
-  let a = state[0] ?? 0;
-  let b = state[1] ?? 0;
-  let c = state[2] ?? 0;
-  let d = state[3] ?? 0;
+  // As signed numbers from the start: they stay in registers of the processor.
+  let a = (state[0] ?? 0) | 0;
+  let b = (state[1] ?? 0) | 0;
+  let c = (state[2] ?? 0) | 0;
+  let d = (state[3] ?? 0) | 0;
   // Loops over places without an array: this runs for each 32 bytes of every name.
   for (let i = 0; i <= 4; i += 4) {
     a = rotate(a + (d ^ (b & (c ^ d))) + word(i), 3);

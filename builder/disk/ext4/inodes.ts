@@ -43,43 +43,42 @@ const epochs = [132, 136, 140, 148] as const;
 
 /** What an inode says beyond its extents, target or device, and its xattrs. */
 export interface Inode {
-  readonly kind: InodeKind;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: number;
-  readonly size: number;
-  readonly links: number;
+  kind: InodeKind;
+  mode: number;
+  uid: number;
+  gid: number;
+  mtime: number;
+  size: number;
+  links: number;
   /** Blocks taken, all kinds. */
-  readonly blocks: number;
-  readonly mapped: boolean;
-  readonly indexed: boolean;
+  blocks: number;
+  mapped: boolean;
+  indexed: boolean;
   /** Block of extended attributes, 0 for none. */
-  readonly xattrBlock: number;
+  xattrBlock: number;
 }
 
-/** Writes the fixed fields into 256 zeroed bytes. */
-export function encodeInode(inode: Inode, into: DataView): void {
-  // Faster than a Buffer's methods, which check ranges again and again.
-  const u32 = (at: number, value: number): void => into.setUint32(at, value, true);
-  const u16 = (at: number, value: number): void => into.setUint16(at, value, true);
+/** Writes the fixed fields into 256 zeroed bytes from `start` on. */
+export function encodeInode(inode: Readonly<Inode>, into: DataView, start: number): void {
+  // A DataView is faster than a Buffer's methods, which check ranges again and again.
+  const { kind, mode, uid, gid, mtime, size } = inode;
   const sectors = inode.blocks * 8;
-  u16(0, formats[inode.kind] | inode.mode);
-  u16(2, inode.uid);
-  u32(4, inode.size);
-  for (const at of times) u32(at, inode.mtime);
-  u16(24, inode.gid);
-  u16(26, inode.links);
-  u32(28, sectors);
-  u32(32, (inode.mapped ? EXTENTS : 0) | (inode.indexed ? INDEXED : 0));
-  u32(104, inode.xattrBlock);
-  u32(108, Math.floor(inode.size / 0x1_0000_0000));
-  u16(116, Math.floor(sectors / 0x1_0000_0000));
-  u16(120, inode.uid >>> 16);
-  u16(122, inode.gid >>> 16);
-  u16(128, 32);
-  const epoch = Math.floor((inode.mtime + 0x8000_0000) / 0x1_0000_0000);
-  for (const at of epochs) u32(at, epoch);
+  into.setUint16(start, formats[kind] | mode, true);
+  into.setUint16(start + 2, uid, true);
+  into.setUint32(start + 4, size, true);
+  for (const at of times) into.setUint32(start + at, mtime, true);
+  into.setUint16(start + 24, gid, true);
+  into.setUint16(start + 26, inode.links, true);
+  into.setUint32(start + 28, sectors, true);
+  into.setUint32(start + 32, (inode.mapped ? EXTENTS : 0) | (inode.indexed ? INDEXED : 0), true);
+  into.setUint32(start + 104, inode.xattrBlock, true);
+  into.setUint32(start + 108, Math.floor(size / 0x1_0000_0000), true);
+  into.setUint16(start + 116, Math.floor(sectors / 0x1_0000_0000), true);
+  into.setUint16(start + 120, uid >>> 16, true);
+  into.setUint16(start + 122, gid >>> 16, true);
+  into.setUint16(start + 128, 32, true);
+  const epoch = Math.floor((mtime + 0x8000_0000) / 0x1_0000_0000);
+  for (const at of epochs) into.setUint32(start + at, epoch, true);
 }
 
 /** Writes a device number into the block field, in the shorter form where it fits. */

@@ -83,6 +83,11 @@ export class Geometry {
     return block;
   }
 
+  /** Whether `count` places from `place` on are one run of blocks. */
+  isUnbroken(place: number, count: number): boolean {
+    return this.block(place + count - 1) - this.block(place) === count - 1;
+  }
+
   /** The first place from `place` on with `count` blocks in one run. */
   unbroken(place: number, count: number): number {
     const first = this.runs(place, count)[0];

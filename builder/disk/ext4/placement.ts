@@ -4,7 +4,7 @@
 // neighbour. Between two cuts everything follows each other; at a cut, what is before it since the last cut of that
 // rank is rounded up. What grows a little moves the rest up to the next cut, seldom up to the next of a higher rank.
 import type { Census, Index } from './census.ts';
-import { extentsOf, treeBlocks } from './extents.ts';
+import { extentsOf, isLong, treeBlocks } from './extents.ts';
 import { FIRST_INODE, type Geometry, ROOT_INODE } from './layout.ts';
 
 /**
@@ -51,7 +51,7 @@ class Shelves {
 /** Numbers every inode and gives the first unused number. `roomy` leaves room for small edits. */
 export function numberInodes(census: Census, roomy: boolean): number {
   const shelves = new Shelves('inodes', FIRST_INODE, roomy);
-  for (let index = 0; index < census.length; index++) {
+  for (let index = 0, { length } = census; index < length; index++) {
     if (census.owner(index) !== index) continue;
     if (index > 1) shelves.cut(census.hash(index));
     census.setInode(index, index === 0 ? ROOT_INODE : shelves.next++);
@@ -63,7 +63,7 @@ export function numberInodes(census: Census, roomy: boolean): number {
 export function placeBlocks(census: Census, geometry: Geometry, start: number, roomy: boolean): number {
   // A few inodes more make longer tables: that moves no file.
   const shelves = new Shelves('blocks', roomy ? rounded(start, 2, MOST_AT_CUT) : start, roomy);
-  for (let index = 0; index < census.length; index++) {
+  for (let index = 0, { length } = census; index < length; index++) {
     if (census.owner(index) !== index) continue;
     if (index > 1) shelves.cut(census.hash(index));
     census.setPlace(index, shelves.next, treeBlocksAt(census, geometry, index, shelves.next));
@@ -75,9 +75,9 @@ export function placeBlocks(census: Census, geometry: Geometry, start: number, r
 
 /** How many blocks the extent tree of a file at a place takes beside the inode. */
 function treeBlocksAt(census: Census, geometry: Geometry, index: Index, place: number): number {
-  const runs = census.runs(index);
   // Most files: one extent, two at a copy of the superblock.
-  if (runs.length <= 1 && census.content(index) <= 32_768) return 0;
+  if (!census.hasHoles(index) && !isLong(census.content(index))) return 0;
+  const runs = census.runs(index);
   return treeBlocks(extentsOf(runs, geometry.runs(place, census.content(index))).length);
 }
 

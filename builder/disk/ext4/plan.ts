@@ -135,7 +135,7 @@ function grow(
 function usedPlaces(census: Census, layout: Layout): number {
   let used = layout.geometry.headBlocks + 2 * layout.geometry.groups;
   used += (layout.inodesPerGroup / 16) * layout.geometry.groups;
-  for (let index = 0; index < census.length; index++) {
+  for (let index = 0, { length } = census; index < length; index++) {
     if (census.owner(index) === index) used += census.blocks(index);
   }
   return used;

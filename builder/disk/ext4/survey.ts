@@ -16,14 +16,14 @@ const LARGEST_FILE = (0xffff_ffff - 1) * BLOCK;
 /** Where hashes of paths start. */
 const SEED = 0x811c9dc5;
 
-type Refuse = (path: string, why: string) => void;
+type Refuse = (index: Index, why: string) => void;
 
 /** Counts a tree. Refuses with Failure('input', …), naming up to 20 entries that ext4 cannot hold. */
 export function takeCensus(tree: Tree, time: number, seed: readonly number[]): Census {
   const census = new Census(seed);
   const problems: Problem[] = [];
-  const refuse: Refuse = (path, why) => {
-    problems.push({ what: `/${path} does not fit into ext4`, why });
+  const refuse: Refuse = (index, why) => {
+    problems.push({ what: `/${census.path(index)} does not fit into ext4`, why });
     if (problems.length === MOST_PROBLEMS) throw new Failure('input', problems);
   };
   addEntries(census, tree, time, refuse);
@@ -38,7 +38,7 @@ function addEntries(census: Census, tree: Tree, time: number, refuse: Refuse): v
   const facts = new Facts();
   const tell = (index: Index, node: number): void => {
     nodes.tell(node, facts);
-    count(census, index, facts, (why) => refuse(nodes.path(node), why));
+    count(census, index, facts, refuse);
   };
   const rootHash = hashOf(SEED, LOST_AND_FOUND, 0, 0);
   tell(census.add(0, LOST_AND_FOUND, 0, 0, 'directory', rootHash), 0);
@@ -59,13 +59,13 @@ function addEntries(census: Census, tree: Tree, time: number, refuse: Refuse): v
     const start = nodes.startOf(node);
     const kind = nodes.kind(node);
     if (way.node === 0 && isLostAndFound(nodes, node)) {
-      if (kind !== 'directory') refuse(nodes.path(node), 'it is not a directory, and e2fsck wants one there');
+      if (kind !== 'directory') refuse(LOST_INDEX, 'it is not a directory, and e2fsck wants one there');
       else ways.push({ node, index: LOST_INDEX, hash: census.hash(LOST_INDEX) });
       continue;
     }
-    if (length > 255) refuse(nodes.path(node), `its name has ${length} bytes, and 255 is the most`);
     const hash = hashOf(way.hash, page, start, start + length);
     const index = census.add(way.index, page, start, length, kind, hash);
+    if (length > 255) refuse(index, `its name has ${length} bytes, and 255 is the most`);
     const first = nodes.links(node) > 1 ? firstNames.get(nodes.inode(node)) : undefined;
     if (first !== undefined) {
       census.link(index, first);
@@ -106,27 +106,27 @@ function isLostAndFound(nodes: Nodes, node: number): boolean {
     .equals(LOST_AND_FOUND);
 }
 
-function count(census: Census, index: Index, facts: Facts, refuse: (why: string) => void): void {
+function count(census: Census, index: Index, facts: Facts, refuse: Refuse): void {
   const { kind, mtime, uid, gid } = facts;
-  if (mtime < EARLIEST || mtime > LATEST) refuse(`its time ${mtime} is out of range`);
-  if (uid > 0xffff_fffe || gid > 0xffff_fffe) refuse('the number of its owner or group is too large');
+  if (mtime < EARLIEST || mtime > LATEST) refuse(index, `its time ${mtime} is out of range`);
+  if (uid > 0xffff_fffe || gid > 0xffff_fffe) refuse(index, 'the number of its owner or group is too large');
   census.describe(index, facts);
   let xattrBlock = false;
   if (facts.xattrs !== undefined) {
     const placed = placeXattrs(facts.xattrs, XATTR_ROOM);
-    if (typeof placed === 'string') refuse(placed);
+    if (typeof placed === 'string') refuse(index, placed);
     else xattrBlock = placed.inBlock.length > 0;
   }
   if (kind === 'file') countFile(census, index, facts, xattrBlock, refuse);
   else if (kind === 'symlink') {
     const length = facts.size;
-    if (length > BLOCK - 1) refuse(`its target has ${length} bytes, and ${BLOCK - 1} is the most`);
-    if (length === 0) refuse('its target is empty');
+    if (length > BLOCK - 1) refuse(index, `its target has ${length} bytes, and ${BLOCK - 1} is the most`);
+    if (length === 0) refuse(index, 'its target is empty');
     census.setContent(index, length > LONGEST_FAST_LINK ? 1 : 0, xattrBlock);
   } else {
     const device = kind === 'char' || kind === 'block';
     if (device && (facts.major > 0xfff || facts.minor > 0xfffff)) {
-      refuse(`the device number ${facts.major}:${facts.minor} is too large`);
+      refuse(index, `the device number ${facts.major}:${facts.minor} is too large`);
     }
     census.setContent(index, 0, xattrBlock);
   }
@@ -137,9 +137,9 @@ function countFile(
   index: Index,
   { size, segments }: Facts,
   xattrBlock: boolean,
-  refuse: (why: string) => void,
+  refuse: Refuse,
 ): void {
-  if (size > LARGEST_FILE) refuse(`its size is ${size} bytes, and ${LARGEST_FILE} is the most`);
+  if (size > LARGEST_FILE) refuse(index, `its size is ${size} bytes, and ${LARGEST_FILE} is the most`);
   if (segments === undefined) {
     census.setContent(index, Math.ceil(size / BLOCK), xattrBlock);
     return;
@@ -151,14 +151,14 @@ function countFile(
 }
 
 function countNames(census: Census, refuse: Refuse): void {
-  for (let index = 0; index < census.length; index++) {
+  for (let index = 0, { length } = census; index < length; index++) {
     if (census.owner(index) !== index) continue;
     if (census.kind(index) === 'directory') {
       const { plan } = census.directory(index);
-      if (typeof plan === 'string') refuse(census.path(index), plan);
+      if (typeof plan === 'string') refuse(index, plan);
       else census.setContent(index, plan.blocks, census.hasXattrBlock(index));
     } else if (census.links(index) > MOST_LINKS) {
-      refuse(census.path(index), `it has ${census.links(index)} names, and ${MOST_LINKS} is the most`);
+      refuse(index, `it has ${census.links(index)} names, and ${MOST_LINKS} is the most`);
     }
   }
 }

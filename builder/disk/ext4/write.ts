@@ -1,13 +1,22 @@
 // Writes a planned filesystem, from its first byte to its last.
-import { lengthOf } from '../../tree/entry.ts';
+import { lengthOf, type Xattrs } from '../../tree/entry.ts';
 import { Batch } from '../batch.ts';
 import type { Output } from '../volume.ts';
 import { writeBitmaps } from './bitmaps.ts';
 import type { Census, Index } from './census.ts';
 import { writeDirectory } from './directories.ts';
-import { extentsOf, writeSingle, writeTree } from './extents.ts';
-import { headsOf } from './groups.ts';
-import { BLOCK_FIELD, encodeDevice, encodeInode, MOST_LINKS, XATTR_ROOM, XATTRS_AT } from './inodes.ts';
+import { extentsOf, isLong, writeSingle, writeTree } from './extents.ts';
+import { headsOf, usedBlocks } from './groups.ts';
+import {
+  BLOCK_FIELD,
+  encodeDevice,
+  encodeInode,
+  type Inode,
+  type InodeKind,
+  MOST_LINKS,
+  XATTR_ROOM,
+  XATTRS_AT,
+} from './inodes.ts';
 import { BLOCK, BLOCKS_PER_GROUP, INODE_SIZE, type Layout } from './layout.ts';
 import type { Identity } from './superblock.ts';
 import { placeXattrs, writeInBlock, writeInInode, type XattrPlacement } from './xattrs.ts';
@@ -23,16 +32,16 @@ export interface Ext4Plan {
 
 /** Bytes of a file between two looks at whether others wait. */
 const PIECE = 8 * 1024 * 1024;
-const noXattrs: XattrPlacement = { inInode: [], inBlock: [] };
 
 /** Writes in ascending order. */
 export async function writeExt4(plan: Ext4Plan, output: Output): Promise<void> {
-  const heads = headsOf(plan);
+  const used = usedBlocks(plan);
+  const heads = headsOf(plan, used);
   const spliced = new Spliced(plan, heads, output);
   const batch = new Batch(spliced);
   try {
     batch.append({ at: 'memory', bytes: heads(0) }, 0, plan.layout.geometry.headBlocks * BLOCK);
-    writeBitmaps(plan, batch);
+    writeBitmaps(plan, used, batch);
     await writeInodes(plan, batch);
     await writeContents(plan, batch);
     batch.zeros(plan.end * BLOCK);
@@ -83,61 +92,84 @@ class Spliced implements Output {
   }
 }
 
-/** An inode, and the parts of it. */
-interface InodeBytes {
-  readonly all: DataView;
-  readonly field: Buffer;
-  readonly xattrs: Buffer;
-}
-
 async function writeInodes({ census, layout }: Ext4Plan, batch: Batch): Promise<void> {
-  const bytes = Buffer.alloc(INODE_SIZE);
-  const into: InodeBytes = {
-    all: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
-    field: bytes.subarray(BLOCK_FIELD.at, BLOCK_FIELD.at + BLOCK_FIELD.length),
-    xattrs: bytes.subarray(XATTRS_AT),
+  const inode: Inode = {
+    kind: 'file',
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    size: 0,
+    links: 0,
+    blocks: 0,
+    mapped: false,
+    indexed: false,
+    xattrBlock: 0,
   };
-  for (let index = 0; index < census.length; index++) {
+  const { length } = census;
+  for (let index = 0; index < length; index++) {
     if (census.owner(index) !== index) continue;
     const number = census.inode(index) - 1;
     const table = layout.tables[Math.floor(number / layout.inodesPerGroup)] ?? 0;
     batch.zeros(table * BLOCK + (number % layout.inodesPerGroup) * INODE_SIZE);
-    bytes.fill(0);
-    fillInode(census, layout, index, into);
-    batch.room(INODE_SIZE).set(bytes);
+    const start = batch.reserve(INODE_SIZE);
+    fillInode(census, layout, index, inode);
+    encodeInode(inode, batch.view, start);
+    writeField(census, layout, index, batch, start);
+    const xattrs = census.xattrs(index);
+    if (xattrs !== undefined) {
+      const room = batch.bytes.subarray(start + XATTRS_AT, start + INODE_SIZE);
+      writeInInode(placed(xattrs).inInode, room);
+    }
     if (batch.tired) await batch.rest();
   }
 }
 
-function fillInode(census: Census, layout: Layout, index: Index, into: InodeBytes): void {
+function fillInode(census: Census, layout: Layout, index: Index, inode: Inode): void {
   const kind = census.kind(index);
   const content = census.content(index);
-  const fast = kind === 'symlink' && content === 0;
-  const mapped = kind === 'file' || kind === 'directory' || (kind === 'symlink' && !fast);
   const links = census.links(index);
-  const xattrPlace = census.place(index) + content + census.treeBlocks(index);
-  encodeInode(
-    {
-      kind,
-      mode: census.mode(index),
-      uid: census.uid(index),
-      gid: census.gid(index),
-      mtime: census.mtime(index),
-      size: kind === 'directory' ? content * BLOCK : census.size(index),
-      // One name says: more than can be counted.
-      links: links > MOST_LINKS ? 1 : links,
-      blocks: census.blocks(index),
-      mapped,
-      indexed: kind === 'directory' && content > 1,
-      xattrBlock: census.hasXattrBlock(index) ? layout.geometry.block(xattrPlace) : 0,
-    },
-    into.all,
-  );
-  const { field } = into;
-  if (fast) field.set(census.target(index));
-  else if (mapped) writeExtents(census, layout, index, field);
-  else if (kind === 'char' || kind === 'block') encodeDevice(census.device(index), field);
-  writeInInode(xattrsOf(census, index).inInode, into.xattrs);
+  inode.kind = kind;
+  inode.mode = census.mode(index);
+  inode.uid = census.uid(index);
+  inode.gid = census.gid(index);
+  inode.mtime = census.mtime(index);
+  inode.size = kind === 'directory' ? content * BLOCK : census.size(index);
+  // One name says: more than can be counted.
+  inode.links = links > MOST_LINKS ? 1 : links;
+  inode.blocks = census.blocks(index);
+  inode.mapped = isMapped(kind, content);
+  inode.indexed = kind === 'directory' && content > 1;
+  inode.xattrBlock = census.hasXattrBlock(index)
+    ? layout.geometry.block(census.place(index) + content + census.treeBlocks(index))
+    : 0;
+}
+
+/** Whether an inode has extents: a short symbolic link is in it. */
+function isMapped(kind: InodeKind, content: number): boolean {
+  return kind === 'file' || kind === 'directory' || (kind === 'symlink' && content > 0);
+}
+
+/** Writes what depends on the kind of an inode: its extents, target or device. */
+function writeField(census: Census, layout: Layout, index: Index, batch: Batch, start: number): void {
+  const kind = census.kind(index);
+  const content = census.content(index);
+  const at = start + BLOCK_FIELD.at;
+  if (isMapped(kind, content)) {
+    if (isSingle(census, layout, index)) {
+      writeSingle(batch.view, at, content, layout.geometry.block(census.place(index)));
+    } else writeExtents(census, layout, index, batch.bytes.subarray(at, at + BLOCK_FIELD.length));
+  } else if (kind === 'symlink') batch.bytes.set(census.target(index), at);
+  else if (kind === 'char' || kind === 'block') {
+    encodeDevice(census.device(index), batch.bytes.subarray(at, at + BLOCK_FIELD.length));
+  }
+}
+
+/** Most files: empty, or in one piece on the disk. */
+function isSingle(census: Census, { geometry }: Layout, index: Index): boolean {
+  const content = census.content(index);
+  if (content === 0) return true;
+  return !census.hasHoles(index) && !isLong(content) && geometry.isUnbroken(census.place(index), content);
 }
 
 /** Writes the extent tree's root into `field` and gives its other blocks. */
@@ -145,14 +177,9 @@ function writeExtents(census: Census, { geometry }: Layout, index: Index, field:
   const content = census.content(index);
   const place = census.place(index);
   const count = census.treeBlocks(index);
-  const runs = census.runs(index);
-  const places = geometry.runs(place, content);
-  const whole = places[0];
-  if (runs.length <= 1 && places.length === 1 && whole !== undefined && writeSingle(runs[0], whole, field))
-    return [];
   const blocks = Array.from({ length: count }, () => Buffer.alloc(BLOCK));
   const numbers = Array.from({ length: count }, (_, i) => geometry.block(place + content + i));
-  writeTree(extentsOf(runs, places), field, blocks, numbers);
+  writeTree(extentsOf(census.runs(index), geometry.runs(place, content)), field, blocks, numbers);
   return blocks;
 }
 
@@ -170,19 +197,19 @@ async function writeContents({ census, layout }: Ext4Plan, batch: Batch): Promis
         batch.append({ at: 'memory', bytes }, 0, BLOCK);
       }
     }
-    if (census.hasXattrBlock(index)) writeInBlock(xattrsOf(census, index).inBlock, batch.room(BLOCK));
+    const xattrs = census.hasXattrBlock(index) ? census.xattrs(index) : undefined;
+    if (xattrs !== undefined) writeInBlock(placed(xattrs).inBlock, batch.room(BLOCK));
     if (batch.tired) await batch.rest();
   }
 }
 
 /** Most files: one range of bytes from the start on. Waiting for each would cost more than all else about it. */
 function writeSmall(census: Census, index: Index, batch: Batch): boolean {
-  const segments = census.segments(index);
-  const only = segments[0];
+  const file = census.source(index);
   const room = census.content(index) * BLOCK;
-  if (segments.length !== 1 || only?.offset !== 0 || room > PIECE) return false;
+  if (file === undefined || room > PIECE) return false;
   const end = batch.at + room;
-  batch.append(only.bytes, 0, lengthOf(only.bytes));
+  batch.appendFile(file, census.offset(index), census.size(index));
   batch.zeros(end);
   return true;
 }
@@ -216,10 +243,8 @@ function writeNames(census: Census, index: Index, batch: Batch): void {
   writeDirectory(plan, names, census.inode(index), parent, () => batch.room(BLOCK));
 }
 
-function xattrsOf(census: Census, index: Index): XattrPlacement {
-  const xattrs = census.xattrs(index);
-  if (xattrs === undefined) return noXattrs;
-  const placed = placeXattrs(xattrs, XATTR_ROOM);
-  if (typeof placed === 'string') throw new Error(placed);
-  return placed;
+function placed(xattrs: Xattrs): XattrPlacement {
+  const result = placeXattrs(xattrs, XATTR_ROOM);
+  if (typeof result === 'string') throw new Error(result);
+  return result;
 }
