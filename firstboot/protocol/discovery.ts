@@ -47,14 +47,17 @@ function hearStranger(turn: Turn, peer: Peer, message: Message): boolean {
   const { body, boot } = message;
   if (body.kind !== 'hello') return false;
   const former = peer.formerBoots.includes(boot);
-  const answersNewest = answers(body, state.place, state.challenge.newest);
-  if (former && answersNewest && state.challenge.at > peer.provenAt) {
+  const { newest, at, former: older } = state.challenge;
+  const answersNewest = answers(body, state.place, newest);
+  // No recording of an earlier boot echoes a challenge that was made after this one was proven.
+  const since = answersNewest && at > peer.provenAt;
+  if (former && since) {
     // Two boots answer in turns: two boards.
-    turn.note('discovery: clone');
-    turn.alarm('clone', `place ${peer.place}`);
+    twoBoardsAt(turn, peer.place);
     return false;
   }
-  if (former || !(answersNewest || answers(body, state.place, state.challenge.former))) {
+  const proves = peer.boot === undefined ? answersNewest || answers(body, state.place, older) : since;
+  if (former || !proves) {
     keep(turn, withStranger(peer, boot, body.challenge));
     if (!state.alarms.includes('clone')) turn.helloWithin(200);
     return false;
@@ -72,6 +75,14 @@ function hearStranger(turn: Turn, peer: Peer, message: Message): boolean {
   keep(turn, heardNow(proven, turn.now, message.sequence, 1, body));
   turn.helloWithin(200); // it waits for its echo in turn, also where this device is quiet otherwise
   return true;
+}
+
+/** Two boards have the stamp of another place: a person is told, and the place is not believed where it matters. */
+export function twoBoardsAt(turn: Turn, place: Place): void {
+  const { state } = turn;
+  turn.note('discovery: clone');
+  turn.alarm('clone', `place ${place}`);
+  if (!state.doubles.includes(place)) state.doubles = [...state.doubles, place];
 }
 
 /** The peer after a message of its proven boot; `news` is its newest hello. Written out for speed, like `draftOf`. */

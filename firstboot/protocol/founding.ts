@@ -22,7 +22,7 @@ export function considerFounding(turn: Turn): void {
     turn.dueBy('settle', settledAt);
     return;
   }
-  if (state.peers.some((peer) => clusterClaimed(peer, now)) || !ownTurn(turn)) return;
+  if (clusterHeard(state, now) || !ownTurn(turn)) return;
   if (!company) turn.note('founding: alone');
   if (state.site.policy.kind === 'first-online') {
     turn.enter('found');
@@ -52,7 +52,7 @@ export function considerElection(turn: Turn): void {
   const { state, now } = turn;
   const { candidate, decided } = state.record;
   if (decided === undefined) {
-    if (!canFound(state) || state.peers.some((peer) => clusterClaimed(peer, now))) turn.enter('stepBack');
+    if (!canFound(state) || clusterHeard(state, now)) turn.enter('stepBack');
     return;
   }
   if (candidate === undefined || !sameIdentity(candidate, decided.value)) {
@@ -74,12 +74,19 @@ function found(turn: Turn, identity: Identity): void {
   turn.helloWithin(0);
 }
 
-/** A peer that says it is in a cluster, or founds one and has not taken too long. */
-function clusterClaimed(peer: Peer | undefined, now: number): boolean {
-  if (!alive(peer, now, serverSilent)) return false;
-  const { hello, foundingSince } = peer;
-  if (hello?.cluster?.ready === true) return true;
-  return foundingSince !== undefined && now - foundingSince < foundingCounts;
+/** A peer says that it is in a cluster, or founds one and has not taken too long. */
+function clusterHeard({ peers, record }: State, now: number): boolean {
+  return peers.some((peer) => {
+    if (!alive(peer, now, serverSilent)) return false;
+    const { hello, foundingSince } = peer;
+    if (hello?.cluster?.ready === true) {
+      const { server, identity } = hello.cluster;
+      // An agent that keeps its data of a cluster that is proven lost, and waits for a person, keeps nobody from going on.
+      const over = record.past.some(({ certificate }) => certificate.value.cluster === identity.cluster);
+      if (server || !over) return true;
+    }
+    return foundingSince !== undefined && now - foundingSince < foundingCounts;
+  });
 }
 
 /**

@@ -114,7 +114,8 @@ function mayCallLost(state: State, now: number): boolean {
   const { decided, seen, membership } = record;
   if (decided === undefined || site.policy.kind !== 'first-online') return false;
   if ((site.slots[place] ?? -1) < 0 || record.amnesiac || state.diskFailed || state.cloned) return false;
-  const { cluster } = decided.value;
+  const { cluster, founder } = decided.value;
+  if (state.doubles.includes(founder)) return false;
   if (membership?.identity.cluster === cluster && membership.role !== 'agent') return false;
   if (now - state.since.serverless < lostAfter || serverOf(state, cluster, now) !== undefined) return false;
   if (seen?.cluster !== cluster || seen.shared) return false;
@@ -130,7 +131,7 @@ export function watchForLoss(turn: Turn): void {
     turn.since('serverless');
     return;
   }
-  if (isGone(state) && !amnesiac) {
+  if (isGone(state) && !amnesiac && !state.cloned) {
     sayLoss(turn, 'gone', decided);
     return;
   }
@@ -181,6 +182,7 @@ function collect(
   const { site, record } = state;
   const { decided } = record;
   if (decided === undefined || state.diskFailed || site.policy.kind !== 'first-online') return;
+  if (state.doubles.includes(decided.value.founder)) return;
   const signed: Signed = { place, incarnation, signature };
   if (cause === 'gone') {
     // A board is not flashed within three beacons: one that says so earlier may be a second one.

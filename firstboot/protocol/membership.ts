@@ -106,14 +106,15 @@ export function onGone(turn: Turn, message: Message, hello: Hello): void {
   if (hello.gone === undefined || state.phase !== 'member' || membership?.identity.cluster !== hello.gone)
     return;
   if (message.from !== membership.identity.founder || membership.shared) return;
+  if (state.doubles.includes(message.from)) return;
   if (turn.now - state.since.alone < serverSilent && !retiredBy(hello)) return;
   turn.note('membership: founder gone');
   leave(turn);
 }
 
-/** It retired the cluster itself (and is in another), rather than lost its memory of it. */
-function retiredBy(hello: Hello): boolean {
-  return hello.cluster !== undefined || hello.decided !== undefined;
+/** It retired the cluster itself, for another one, rather than lost its memory of it, or is a second board of its place. */
+function retiredBy({ cluster, decided, gone }: Hello): boolean {
+  return cluster !== undefined || (decided !== undefined && decided !== gone);
 }
 
 /** Looked at whenever this device watches: does a decision, or a silence, tell it to leave? */
@@ -121,6 +122,11 @@ export function considerLeaving(turn: Turn): void {
   const { state, now } = turn;
   const { membership } = state.record;
   if (membership === undefined) return;
+  const decided = state.record.decided?.value.cluster;
+  if (state.phase === 'holding') {
+    considerServingAgain(turn, membership);
+    return;
+  }
   if (state.phase === 'joining') {
     considerGivingUp(turn, membership);
     return;
@@ -129,7 +135,6 @@ export function considerLeaving(turn: Turn): void {
     considerLeavingAsAgent(turn, membership);
     return;
   }
-  const decided = state.record.decided?.value.cluster;
   if (decided === undefined || decided === membership.identity.cluster) return;
   if (serverOf(state, decided, now) === undefined) return;
   yieldTo(turn, membership, `decided ${decided}`);
@@ -150,6 +155,21 @@ export function yieldTo(turn: Turn, membership: Membership, to: string): void {
   }
   turn.enter(state.phase === 'serving' ? 'yield' : 'yieldEarly');
   turn.act({ kind: 'testEmpty', cluster: membership.identity.cluster });
+}
+
+/** What it held for was decided after all, in a later generation, and works. */
+function considerServingAgain(turn: Turn, membership: Membership): void {
+  const { state, now } = turn;
+  const own = membership.identity.cluster;
+  const works = membership.role !== 'agent' || serverOf(state, own, now) !== undefined;
+  if (state.record.decided?.value.cluster !== own || !membership.ready || !works) return;
+  state.alarms = state.alarms.filter((alarm) => alarm !== 'holds-data' && alarm !== 'two-clusters');
+  lookAgain(turn, membership);
+}
+
+/** Out of holding, beside a cluster of its own. */
+export function lookAgain(turn: Turn, { role }: Membership): void {
+  turn.enter(role === 'agent' ? 'memberAgain' : 'servesAgain');
 }
 
 function considerGivingUp(turn: Turn, membership: Membership): void {
@@ -179,7 +199,7 @@ function considerLeavingAsAgent(turn: Turn, membership: Membership): void {
   const decided = record.decided?.value.cluster;
   if (decided === own || serverOf(state, own, now) !== undefined) return;
   const over = record.past.some((past) => past.certificate.value.cluster === own);
-  if (over && record.decided === undefined) {
+  if (over) {
     leave(turn);
     return;
   }

@@ -54,8 +54,8 @@ export const transitions = {
   conflict: { from: 'serving', to: 'holding', why: 'two clusters, and this one cannot yield' },
   cloned: { from: 'listening', to: 'holding', why: 'another board speaks for this place' },
   released: { from: 'holding', to: 'listening', why: 'a person resolved it' },
-  servesAgain: { from: 'holding', to: 'serving', why: 'a person resolved it, it looks again' },
-  memberAgain: { from: 'holding', to: 'member', why: 'a person resolved it, it looks again' },
+  servesAgain: { from: 'holding', to: 'serving', why: 'a person resolved it, or its own was decided' },
+  memberAgain: { from: 'holding', to: 'member', why: 'a person resolved it, or its own was decided' },
   placed: { from: 'enrolling', to: 'listening', why: 'a table gives it a place' },
   unplaced: { from: 'listening', to: 'enrolling', why: 'its table will never decide' },
 } as const satisfies Record<string, Transition>;

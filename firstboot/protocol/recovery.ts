@@ -4,6 +4,7 @@
 // answers meet them in at least one. That one either voted before it answered, and its answer carries the vote; or
 // it votes later, with a vector that names the new incarnation, and the lost vote is not counted beside its own.
 import { learnIncarnations } from './acceptor.ts';
+import { twoBoardsAt } from './discovery.ts';
 import type { Message, Recovered } from './messages.ts';
 import { recoveryQuorum } from './site.ts';
 import type { Recovery } from './state.ts';
@@ -29,8 +30,7 @@ export function compareIncarnations(turn: Turn, message: Message): void {
     turn.learn({ vector });
   } else if (theirs >= 0 && record.vector[theirs] !== message.incarnation) {
     if (record.superseded.includes(message.incarnation)) {
-      turn.note('discovery: clone');
-      turn.alarm('clone', `place ${message.from}`);
+      twoBoardsAt(turn, message.from);
     } else {
       turn.helloWithin(200); // our hello's vector tells it that it had another
     }
@@ -77,7 +77,7 @@ export function answerRecover(turn: Turn, message: Message, challenge: Challenge
   if (record.amnesiac || state.diskFailed || message.generation !== record.generation) return;
   const known = record.vector[slot] ?? 0;
   if (record.superseded.includes(message.incarnation)) {
-    turn.alarm('clone', `place ${message.from}`);
+    twoBoardsAt(turn, message.from);
     return;
   }
   if (known !== message.incarnation) {

@@ -33,6 +33,7 @@ export function begin(event: Start, signatures: Signatures): Turn {
     peers: site.members.map(() => undefined),
     alarms: [],
     cloned: false,
+    doubles: [],
     census: { servers: 1, members: 1, data: false },
     proposal: undefined,
     failedBallots: 0,

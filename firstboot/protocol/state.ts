@@ -167,6 +167,8 @@ export interface State {
   readonly alarms: readonly Alarm[];
   /** Another board speaks for this place: this one votes no more. */
   readonly cloned: boolean;
+  /** Other places that two boards speak for: what one of them says to be gone or silent, the other may still hold. */
+  readonly doubles: readonly Place[];
 
   /** This server's cluster, from its own API. */
   readonly census: { readonly servers: number; readonly members: number; readonly data: boolean };
@@ -209,6 +211,7 @@ export function draftOf(state: State): Draft<State> {
     peers: state.peers,
     alarms: state.alarms,
     cloned: state.cloned,
+    doubles: state.doubles,
     census: state.census,
     proposal: state.proposal,
     failedBallots: state.failedBallots,

@@ -9,6 +9,7 @@ import { askIfServerless, sayHello } from './hello.ts';
 import {
   considerJoining,
   considerLeaving,
+  lookAgain,
   onCensus,
   onEmptiness,
   onGone,
@@ -159,10 +160,11 @@ function onResolve(turn: Turn): void {
   if (holds && membership?.ready === false) return; // nothing is known yet of what it holds
   state.alarms = [];
   state.cloned = false;
+  state.doubles = [];
   if (amnesiac) turn.write({ amnesiac: false });
   if (!holds) return;
   if (membership === undefined) turn.enter('released');
-  else turn.enter(membership.role === 'agent' ? 'memberAgain' : 'servesAgain');
+  else lookAgain(turn, membership);
   turn.settleAnew();
 }
 

@@ -1,16 +1,20 @@
 // Has the site become one cluster; and if not, is that a debt, or does it wait for a person with good reason?
 import { canDecide } from '../../firstboot/protocol/claims.ts';
 import type { Alarm } from '../../firstboot/protocol/events.ts';
-import { nowhere, type Site } from '../../firstboot/protocol/site.ts';
+import { nowhere, recoveryQuorum, type Site } from '../../firstboot/protocol/site.ts';
 import { votersOf } from '../standin/model.ts';
 import type { Board } from './board.ts';
 import type { World } from './world.ts';
 
 /** Every device with power is in one cluster that a server runs, and knows that it was decided, where it can be. */
 export function converged(world: World): boolean {
+  return areOneSite(world, world.boards);
+}
+
+function areOneSite(world: World, boards: readonly Board[]): boolean {
   let cluster: string | undefined;
   const undecidable = !couldDecide(world);
-  for (const { powered, stolen, hung, state } of world.boards) {
+  for (const { powered, stolen, hung, state } of boards) {
     if (!powered || stolen || hung) continue;
     const { membership, decided } = state?.record ?? {};
     if (state === undefined || membership?.ready !== true) return false;
@@ -64,28 +68,60 @@ function couldDecide({ boards }: World): boolean {
   return canDecide(bound.length, site) && bound.length >= site.quorum;
 }
 
-/** Alarms with which a device may wait for a person instead; each must be justified by what really happened. */
-const persons: ReadonlyMap<Alarm, (world: World) => boolean> = new Map([
-  ['holds-data', (world) => happened(world, 'deploy')],
-  ['two-clusters', (world) => happened(world, 'deploy') || world.scenario.roles],
-  ['founder-lost', (world) => happened(world, 'flash', 'clone', 'steal', 'hang')],
-  ['memory-lost', (world) => happened(world, 'flash', 'clone')],
-  ['clone', (world) => happened(world, 'clone')],
-  ['join-refused', (world) => happened(world, 'clone')],
-  ['roster-fork', (world) => happened(world, 'roster')],
-  ['electors-changed', (world) => happened(world, 'roster')],
-  ['denied', (world) => happened(world, 'roster')],
-  ['no-place', (world) => world.overcrowded || happened(world, 'close-enrolment')],
-  ['table-conflict', (world) => world.overcrowded || happened(world, 'deploy') || world.scenario.roles],
-]);
+/** Was a person told so, at any board, at any time? */
+function wasTold({ alarms }: World, ...kinds: readonly Alarm[]): boolean {
+  return alarms.some(({ alarm }) => kinds.includes(alarm));
+}
 
-function happened(world: World, ...events: readonly string[]): boolean {
-  return world.scenario.schedule.some((fault) => events.includes(fault.event));
+/** One of two boards with one stamp, denied, or without a place: it waits for a person, and has no part in the rest. */
+function isOutside(world: World, board: Board): boolean {
+  const { state, place, device } = board;
+  if (state?.site.members[place]?.denied === true) return wasTold(world, 'denied');
+  if (world.boards.some((other) => other !== board && other.device === device))
+    return wasTold(world, 'clone', 'join-refused');
+  return place === nowhere && state?.alarms.includes('no-place') === true;
+}
+
+function isServedInside(world: World, id: string): boolean {
+  return world.boards.some((board) => board.k3s.serves(id) && !isOutside(world, board));
+}
+
+/** It stays in a cluster that goes on beside the decided one, because of what is in it, or whose servers are outside. */
+function isKeptApart(world: World, { state }: Board): boolean {
+  const { boards, clusters } = world;
+  const id = state?.record.membership?.identity.cluster;
+  if (id === undefined || !clusters.ids.includes(id)) return false;
+  if (isServed(world, id) && !isServedInside(world, id)) return true;
+  const decided = boards.some((board) => board.state?.record.decided?.value.cluster === id);
+  const full = (clusters.dataOf(id)?.size ?? 0) > 0 || votersOf(clusters.get(id)).length > 1;
+  const told = wasTold(world, 'holds-data', 'two-clusters', 'table-conflict');
+  return !decided && full && told && clusters.ids.some((other) => other !== id && isServed(world, other));
+}
+
+/** What was decided last has no server any more, or one of two boards with one stamp, and a person was told so. */
+function founderIsGone(world: World): boolean {
+  const records = world.boards.flatMap(({ state }) => (state === undefined ? [] : [state.record]));
+  const newest = Math.max(...records.map(({ generation }) => generation));
+  const last = records.find(({ generation, decided }) => generation === newest && decided !== undefined);
+  const cluster = last?.decided?.value.cluster;
+  if (cluster === undefined || isServedInside(world, cluster)) return false;
+  return isServed(world, cluster) || wasTold(world, 'founder-lost');
+}
+
+/** Too few electors remember for the others to recover. */
+function memoryIsLost(world: World): boolean {
+  const site = world.boards[0]?.stamped;
+  if (site === undefined || !wasTold(world, 'memory-lost')) return false;
+  const remember = world.boards.filter(
+    ({ powered, stolen, state, place }) =>
+      powered && !stolen && site.electors.includes(place) && state?.record.amnesiac === false,
+  );
+  return remember.length < recoveryQuorum(site);
 }
 
 /** A quorum of honest electors, and somebody who may found or has founded. Without them nothing was promised. */
-function couldConverge(world: World): boolean {
-  const { boards, scenario } = world;
+function couldConverge(world: World, boards: readonly Board[]): boolean {
+  const { scenario } = world;
   const honest = boards.filter((board) => board.powered && !board.stolen && board.state !== undefined);
   const site = boards[0]?.stamped;
   if (site?.claimed === true) return claimedCouldConverge(world, site, honest);
@@ -120,14 +156,15 @@ function claimedCouldConverge(world: World, site: Site, honest: readonly Board[]
 
 /** What is missing, or undefined where a person must act and was told so. */
 export function owed(world: World): string | undefined {
-  if (converged(world) || !couldConverge(world) || quorumIsGone(world)) return undefined;
-  const excused = world.boards.some((board) => {
-    // A server whose k3s hangs still says what it is: a person pulls its plug.
-    if (board.hung && board.state?.record.membership?.ready === true) return true;
-    return board.state?.alarms.some((alarm) => persons.get(alarm)?.(world) === true);
-  });
-  if (excused) return undefined;
-  return world.boards
+  if (converged(world) || quorumIsGone(world) || founderIsGone(world) || memoryIsLost(world))
+    return undefined;
+  // A server whose k3s hangs still says what it is: a person pulls its plug.
+  if (world.boards.some(({ hung, state }) => hung && state?.record.membership?.ready === true))
+    return undefined;
+  const inside = world.boards.filter((board) => !isOutside(world, board));
+  const rest = inside.filter((board) => !isKeptApart(world, board));
+  if (!couldConverge(world, inside) || areOneSite(world, rest)) return undefined;
+  return rest
     .filter((board) => board.powered && !board.stolen)
     .map(({ device, place, state }) => {
       const cluster = state?.record.membership?.identity.cluster ?? 'no cluster';

@@ -211,6 +211,28 @@ describe('crash and disk', () => {
     const state = result.world.boards[0]?.state;
     expect([state?.phase, state?.alarms]).toEqual(['holding', ['holds-data']]);
     expect(marked(result, 'phase: memberAgain')).toBe(1);
+    const others = result.world.boards.slice(1).map((board) => board.k3s.storeOf());
+    expect(new Set(others).size, 'the others go on without it').toBe(1);
+    expect(others[0]).not.toBe(result.world.boards[0]?.k3s.storeOf());
+  });
+  it('18 one that held beside the decided cluster serves, once its own is decided in the next generation', () => {
+    const result = site(5, [
+      {
+        at: 0,
+        event: 'partition',
+        sides: [
+          [2, 4, 5],
+          [1, 3],
+        ],
+      },
+      { at: 60, event: 'deploy', device: 1 },
+      { at: 65, event: 'join-networks' },
+      { at: 130, event: 'flash', device: 4 },
+    ]);
+    expect([clusters(result), generation(result)]).toEqual([2, 2]);
+    expect(marked(result, 'phase: conflict')).toBe(1);
+    expect(marked(result, 'phase: servesAgain')).toBe(1);
+    expect(result.world.boards[2]?.state).toMatchObject({ phase: 'serving', alarms: [] });
   });
   it('19 a majority flashed again is told to a person', () => {
     const flashes = [2, 3, 4].map((device) => ({ at: 3, event: 'flash' as const, device }));
@@ -222,6 +244,14 @@ describe('crash and disk', () => {
     const result = site(4, [{ at: 40, event: 'clone', device: 2 }]);
     expect(alarms(result)).toContain('clone');
     expect(clusters(result)).toBe(1);
+  });
+  it.each(['first-online', 'majority'])('20 a clone of the founder makes nobody leave (%s)', (policy) => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const cloned = { at: 40 + 9 * seed, event: 'clone' as const, device: 3 };
+      const result = site(5, [cloned], { seed, policy, heal: false, lasts: 6_000 });
+      expect(alarms(result)).toContain('clone');
+      expect([marked(result, 'phase: leave'), clusters(result), generation(result)]).toEqual([0, 1, 1]);
+    }
   });
   it('20 two boards with one stamp hold, until one is unplugged and a person says so', () => {
     const { world } = site(3, [{ at: 0, event: 'clone', device: 1 }], { heal: false, lasts: 120 });
