@@ -84,7 +84,9 @@ export interface Device {
 }
 
 export type Formation =
-  | { readonly policy: 'first-online' | 'majority' }
+  /** Whether the site founds anew without a person when its only server, with data, is lost for good. */
+  | { readonly policy: 'first-online'; readonly onFounderLoss: 'alarm' | 'refound' }
+  | { readonly policy: 'majority' }
   /** `founder` is the name of an eligible device. */
   | { readonly policy: 'designated'; readonly founder: string };
 

@@ -81,8 +81,9 @@ function resolveK3s({ release, file, sha256, images = [], config }: Written['k3s
   return { kind: 'standIn', config };
 }
 
-function resolveFormation({ policy, founder }: Written['formation']): Formation {
-  if (policy !== 'designated') return { policy };
+function resolveFormation({ policy, founder, onFounderLoss }: Written['formation']): Formation {
+  if (policy === 'first-online') return { policy, onFounderLoss };
+  if (policy === 'majority') return { policy };
   if (founder === undefined) throw new Error('policy designated without a founder, which the rules refuse');
   return { policy, founder };
 }

@@ -91,6 +91,15 @@ test('builds at the same time agree', async () => {
   expect(new Set(texts).size).toBe(1);
 });
 
+test('what becomes of a lost founder with data is asked for in the profile, in the next epoch too', async () => {
+  const ring = await keyring();
+  const written = async (formation?: string) =>
+    read(ring, await siteRoster(profile('[{name: a}, {name: b}]', formation), ring));
+  expect(await written()).toMatchObject({ epoch: 1, onFounderLoss: 'alarm' });
+  const refound = 'formation: {onFounderLoss: refound}';
+  expect(await written(refound)).toMatchObject({ epoch: 2, onFounderLoss: 'refound' });
+});
+
 test('the designated founder is named as the node is', async () => {
   const ring = await keyring();
   const shop = profile('[{name: a}, {name: b}]', 'formation: {policy: designated, founder: b}');

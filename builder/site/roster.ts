@@ -47,7 +47,7 @@ function nextRoster(
     site: site.name,
     enrolment: 'stamped',
     policy: formation.policy === 'designated' ? founderOf(profile, formation.founder) : formation.policy,
-    onFounderLoss: 'alarm',
+    onFounderLoss: formation.policy === 'first-online' ? formation.onFounderLoss : 'alarm',
     subnet: network.siteSubnet ?? defaultSubnet(site.name),
     places,
     denied: places.flatMap(({ key }) => (key === undefined || isListed(listed, key) ? [] : [key])),

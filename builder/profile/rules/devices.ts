@@ -55,6 +55,16 @@ export const founder: Rule = (look) => {
   return [{ at, what: `formation.founder: ${name} may not become a server`, why }];
 };
 
+/** Only `first-online` knows a next generation: the other policies promise that there is never a second cluster. */
+export const founderLoss: Rule = (look) => {
+  const policy = look.text(['formation', 'policy']);
+  const at: KeyPath = ['formation', 'onFounderLoss'];
+  if (look.text(at) !== 'refound' || (policy !== 'majority' && policy !== 'designated')) return [];
+  const why = `policy ${policy} promises that the site never has a second cluster`;
+  const fix = 'write policy: first-online, or onFounderLoss: alarm';
+  return [{ at, what: 'formation.onFounderLoss refound goes with policy first-online only', why, fix }];
+};
+
 /** Three servers are worth having only where one failure cannot take two of them. */
 export const servers: Rule = (look) => {
   const at: KeyPath = ['servers', 'count'];

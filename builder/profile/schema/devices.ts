@@ -65,6 +65,12 @@ export const formation = z
     founder: label('the name of a device')
       .optional()
       .describe('The device that founds, with policy designated.'),
+    onFounderLoss: z
+      .enum(['alarm', 'refound'])
+      .default('alarm')
+      .describe(
+        'With policy first-online: a site that lost its only server, and data with it, waits for a person; or founds anew without it. Empty ones always found anew.',
+      ),
   })
   .prefault({})
   .describe('How the cluster starts.');
