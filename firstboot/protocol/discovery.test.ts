@@ -22,7 +22,7 @@ function agent(): State {
   return start({ ...from, store: identity.cluster, capable: true }, sealsOf(2)).state;
 }
 
-function serverSays(state: State, now: number, echo: Challenge | undefined): State {
+function serverSays(state: State, now: number, echo: Challenge | undefined, boot = 1_001): State {
   const body: Hello = {
     kind: 'hello',
     phase: 'serving',
@@ -41,7 +41,7 @@ function serverSays(state: State, now: number, echo: Challenge | undefined): Sta
     to: 0,
     site: site.name,
     electors: site.electorsHash,
-    boot: 1_001 as BootId,
+    boot: boot as BootId,
     sequence: now,
     incarnation: 10 as Incarnation,
     generation: 1,
@@ -50,7 +50,7 @@ function serverSays(state: State, now: number, echo: Challenge | undefined): Sta
   return step(state, { kind: 'message', now, random: 9, message }, sealsOf(2)).state;
 }
 
-const wait = (state: State, now: number) => step(state, { kind: 'tick', now, random: 77 }, sealsOf(2)).state;
+const wait = (state: State, now: number) => step(state, { kind: 'tick', now, random: 77 + now }, sealsOf(2)).state;
 
 describe('an agent that hears its server', () => {
   it('answers a boot that it has just proven: that one waits for an echo too', () => {
@@ -58,6 +58,21 @@ describe('an agent that hears its server', () => {
     const proven = serverSays(said, 1_000, said.challenge.newest);
     expect(proven.peers[1]?.boot).toBe(1_001);
     expect(proven.due.hello).toBeLessThanOrEqual(1_200);
+  });
+
+  it('takes no recording of its earlier boot for it, though the challenge before is answered too', () => {
+    const first = wait(agent(), 200);
+    const older = first.challenge.newest;
+    const second = wait(first, 12_000);
+    const { newest } = second.challenge;
+    expect([newest === older, second.challenge.former]).toEqual([false, older]);
+    const proven = serverSays(second, 12_100, newest);
+    const recorded = serverSays(proven, 12_200, older, 1_000);
+    expect([recorded.peers[1]?.boot, recorded.peers[1]?.formerBoots]).toEqual([1_001, []]);
+    // A boot that is new indeed answers what is asked from then on.
+    const third = wait(recorded, 23_000);
+    expect(third.challenge.newest).not.toBe(newest);
+    expect(serverSays(third, 23_100, third.challenge.newest, 1_002).peers[1]?.boot).toBe(1_002);
   });
 
   it('speaks slowly while nothing is decided, if it is an elector', () => {

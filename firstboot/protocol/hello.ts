@@ -1,6 +1,7 @@
 // What a device says of itself, to whom it echoes, and how often it speaks.
 import type { Place } from '../../formats/roster.ts';
 import { alive, echoed, serverOf } from './discovery.ts';
+import { ownCluster } from './membership.ts';
 import type { Hello } from './messages.ts';
 import type { Peer, State } from './state.ts';
 import { sayEnrolment } from './tables.ts';
@@ -38,21 +39,11 @@ export function sayHello(turn: Turn): void {
 function helloOf(turn: Turn): Hello {
   const { state } = turn;
   const { record, site } = state;
-  const { membership } = record;
   return {
     kind: 'hello',
     phase: state.phase,
     canFound: canFound(state),
-    cluster:
-      membership === undefined
-        ? undefined
-        : {
-            identity: membership.identity,
-            ready: membership.ready,
-            server: membership.role !== 'agent',
-            ...state.census,
-            servers: Math.max(state.census.servers, membership.shared ? 2 : 1),
-          },
+    cluster: ownCluster(state),
     decided: record.decided?.value.cluster,
     gone: goneCluster(state),
     epoch: site.epoch,

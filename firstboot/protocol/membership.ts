@@ -73,6 +73,14 @@ export function onCensus(turn: Turn, census: State['census']): void {
   if (census.data !== before.data || census.servers !== before.servers) turn.helloWithin(0);
 }
 
+/** What this device says of the cluster that it is in, in hellos and offers. */
+export function ownCluster({ record: { membership }, census }: State): Cluster | undefined {
+  if (membership === undefined) return undefined;
+  const { identity, ready, role, shared } = membership;
+  const servers = Math.max(census.servers, shared ? 2 : 1);
+  return { identity, ready, server: role !== 'agent', servers, members: census.members, data: census.data };
+}
+
 /** What a hello says of this device's own cluster, or of the decided one, is remembered. */
 export function rememberCluster(turn: Turn, hello: Hello): void {
   const { state } = turn;

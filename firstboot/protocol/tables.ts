@@ -12,7 +12,7 @@ import {
   speaksForTable,
   unseat,
 } from './enrolment.ts';
-import { leave, yieldTo } from './membership.ts';
+import { leave, ownCluster, yieldTo } from './membership.ts';
 import type { Hello, Message, Offer } from './messages.ts';
 import type { Enrolment, OtherTable, State } from './state.ts';
 import { joinLasts, serverSilent } from './timings.ts';
@@ -173,7 +173,6 @@ export function sayEnrolment(turn: Turn, enrolment: Enrolment): void {
 
 function sayOffer(turn: Turn, table: Table, { key, owed }: Enrolment): void {
   const { state } = turn;
-  const { membership, decided } = state.record;
   turn.say(0, {
     kind: 'offer',
     key,
@@ -181,16 +180,8 @@ function sayOffer(turn: Turn, table: Table, { key, owed }: Enrolment): void {
     serial: table.serial,
     listed: table.entries.length,
     open: mayGive(state) && !table.closed,
-    cluster:
-      membership === undefined
-        ? undefined
-        : {
-            identity: membership.identity,
-            ready: membership.ready,
-            server: membership.role !== 'agent',
-            ...state.census,
-          },
-    decided: decided?.value.cluster,
+    cluster: ownCluster(state),
+    decided: state.record.decided?.value.cluster,
     challenge: state.challenge.newest,
     answers: owed,
   });

@@ -82,30 +82,29 @@ function isOutside(world: World, board: Board): boolean {
   return place === nowhere && state?.alarms.includes('no-place') === true;
 }
 
-function isServedInside(world: World, id: string): boolean {
-  return world.boards.some((board) => board.k3s.serves(id) && !isOutside(world, board));
+/** A cluster runs on one of two boards with one stamp alone, and nobody founds beside it: a person must say which it is. */
+function isDoubled(world: World, id: string): boolean {
+  return isServed(world, id) && !world.boards.some((one) => one.k3s.serves(id) && !isOutside(world, one));
 }
 
-/** It stays in a cluster that goes on beside the decided one, because of what is in it, or whose servers are outside. */
+/** It stays in a cluster that goes on beside the decided one, because of what is in it. */
 function isKeptApart(world: World, { state }: Board): boolean {
   const { boards, clusters } = world;
   const id = state?.record.membership?.identity.cluster;
   if (id === undefined || !clusters.ids.includes(id)) return false;
-  if (isServed(world, id) && !isServedInside(world, id)) return true;
   const decided = boards.some((board) => board.state?.record.decided?.value.cluster === id);
   const full = (clusters.dataOf(id)?.size ?? 0) > 0 || votersOf(clusters.get(id)).length > 1;
   const told = wasTold(world, 'holds-data', 'two-clusters', 'table-conflict');
   return !decided && full && told && clusters.ids.some((other) => other !== id && isServed(world, other));
 }
 
-/** What was decided last has no server any more, or one of two boards with one stamp, and a person was told so. */
+/** What was decided last has no server any more, and a person was told so. */
 function founderIsGone(world: World): boolean {
   const records = world.boards.flatMap(({ state }) => (state === undefined ? [] : [state.record]));
   const newest = Math.max(...records.map(({ generation }) => generation));
   const last = records.find(({ generation, decided }) => generation === newest && decided !== undefined);
   const cluster = last?.decided?.value.cluster;
-  if (cluster === undefined || isServedInside(world, cluster)) return false;
-  return isServed(world, cluster) || wasTold(world, 'founder-lost');
+  return wasTold(world, 'founder-lost') && cluster !== undefined && !isServed(world, cluster);
 }
 
 /** Too few electors remember for the others to recover. */
@@ -161,6 +160,7 @@ export function owed(world: World): string | undefined {
   // A server whose k3s hangs still says what it is: a person pulls its plug.
   if (world.boards.some(({ hung, state }) => hung && state?.record.membership?.ready === true))
     return undefined;
+  if (world.clusters.ids.some((id) => isDoubled(world, id))) return undefined;
   const inside = world.boards.filter((board) => !isOutside(world, board));
   const rest = inside.filter((board) => !isKeptApart(world, board));
   if (!couldConverge(world, inside) || areOneSite(world, rest)) return undefined;
