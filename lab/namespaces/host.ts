@@ -85,7 +85,7 @@ export async function startHost(options: NamespaceOptions): Promise<Host> {
   const powerCut = async (): Promise<undefined> => {
     // The cable first: QEMU asks a device without a namespace for ever.
     if (running !== undefined) await lan.wires.unplug(name);
-    running?.kill('SIGKILL');
+    if (running !== undefined && !killFirst(running.pid)) running.kill('SIGKILL');
     await over;
   };
   const stop = async (): Promise<void> => {
@@ -119,6 +119,19 @@ export async function startHost(options: NamespaceOptions): Promise<Host> {
     off: () => over,
     stop,
   };
+}
+
+/**
+ * Kills the host's own process 1, below the one that made its namespaces: all others end with it, and that one sees its
+ * end when all of them are gone. False where there is none yet, or none any more.
+ */
+function killFirst(pid: number): boolean {
+  try {
+    const [first = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    return first !== '' && process.kill(Number(first), 'SIGKILL');
+  } catch {
+    return false;
+  }
 }
 
 /** Waits until a process has left our network, or ended. */
