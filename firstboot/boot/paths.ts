@@ -25,6 +25,8 @@ export function pathsUnder(root: string) {
     confirmed: at('/run/edgekiln/confirmed'),
     /** How often the slot on trial was put off. */
     putOff: at('/var/lib/edgekiln/slot-put-off'),
+    /** The slots as the agent last saw them, and what is to be told of them. */
+    slotMemory: at('/var/lib/edgekiln/slot-memory'),
     /** What formation keeps on data. */
     formation: at('/var/lib/edgekiln/formation/record'),
     /** A roster that is newer than the stamp's. */

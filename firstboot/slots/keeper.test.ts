@@ -5,6 +5,7 @@ import { type BootState, flashedState } from '../../formats/bootstate.ts';
 import { pathsUnder } from '../boot/paths.ts';
 import { stamp } from '../device.fixture.ts';
 import { device } from './disk.fixture.ts';
+import { writeBootState } from './disk.ts';
 import { fillSlot } from './fill.ts';
 import type { Filler } from './filler.ts';
 import { SlotKeeper } from './keeper.ts';
@@ -67,6 +68,29 @@ test('a trial without a network is put off twice, tried again where there is one
     ['b', 'a', 'bad', 9],
     ['a', 'a', 'bad', 9],
   ]);
+  expect(JSON.parse(await readFile(paths.slotMemory, 'utf8')).setback).toMatchObject({
+    slot: 'b',
+    why: 'no network on trial',
+  });
   // The verdict is given: the next trial starts anew.
   await expect(readFile(paths.putOff)).rejects.toThrow('ENOENT');
+});
+
+test('what the boot script did between two starts is told, and again after the next', async () => {
+  const { root, path } = await device({ seq: 1, primary: 'a', a: 'good', b: 'good', left: 8 });
+  const paths = pathsUnder(root);
+  await mkdir(dirname(paths.slotMemory), { recursive: true });
+  const toldBy = async (running: 'a' | 'b') => {
+    const keeper = await SlotKeeper.open(paths, path, stamp, running, fillHere(path));
+    const { setback } = keeper.view();
+    await keeper.close();
+    return setback;
+  };
+  expect(await toldBy('a')).toBeUndefined();
+  const disk = await open(path, 'r+');
+  await writeBootState(disk, stamp, { seq: 2, primary: 'b', a: 'good', b: 'good', left: 8 });
+  await disk.close();
+  const told = await toldBy('b');
+  expect(told).toMatchObject({ slot: 'a', why: 'never reached its agent' });
+  expect(await toldBy('b')).toEqual(told);
 });

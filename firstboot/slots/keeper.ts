@@ -7,6 +7,14 @@ import { replaceFile } from '../boot/replace.ts';
 import { nextSlotStep, type SlotFacts } from './decide.ts';
 import { openDisk, readBootState, writeBootState } from './disk.ts';
 import type { Filler } from './filler.ts';
+import {
+  memoryText,
+  parseMemory,
+  rememberFound,
+  rememberWritten,
+  type Setback,
+  type SlotMemory,
+} from './memory.ts';
 import { type SlotSettings, slotSettings } from './settings.ts';
 
 /** What the keeper is given at every look. */
@@ -29,7 +37,11 @@ export interface SlotView {
   readonly state: BootState | undefined;
   /** Bytes of the filling, both passes, while it runs. */
   readonly filling: { readonly done: number; readonly total: number } | undefined;
+  /** A slot that was given up or left, until it is tried anew. */
+  readonly setback: Setback | undefined;
 }
+
+const ownFile = { mode: 0o644, uid: 0, gid: 0 };
 
 export class SlotKeeper {
   readonly #paths: Paths;
@@ -43,6 +55,7 @@ export class SlotKeeper {
   #healthySince: number | undefined;
   #networkSeen = false;
   #putOff = 0;
+  #memory: SlotMemory | undefined;
   #filling: SlotFacts['filling'] = 'not begun';
   #progress: SlotView['filling'];
   #fillFailed: unknown;
@@ -78,11 +91,14 @@ export class SlotKeeper {
     const keeper = new SlotKeeper(paths, handle, stamp, running, settings, filler);
     keeper.#state = await readBootState(handle, stamp);
     keeper.#putOff = Number(await readFile(paths.putOff, 'utf8').catch(() => '0'));
+    keeper.#memory = parseMemory(await readFile(paths.slotMemory, 'utf8').catch(() => ''));
+    if (keeper.#state !== undefined)
+      await keeper.#remember(rememberFound(keeper.#memory, keeper.#state, new Date().toISOString()));
     return keeper;
   }
 
   view(): SlotView {
-    return { state: this.#state, filling: this.#progress };
+    return { state: this.#state, filling: this.#progress, setback: this.#memory?.setback };
   }
 
   /** One look: at most one step is taken. Throws what keeps it from its work; a later look tries again. */
@@ -106,7 +122,7 @@ export class SlotKeeper {
       case 'put off':
         // First, so that a power cut in between never makes it one try more.
         await this.#count(step.putOff);
-        await this.#write(step.state);
+        await this.#write(step.state, step.state[this.#running] === 'bad' ? this.#unseen() : undefined);
         break;
       case 'confirm':
       case 'filled':
@@ -132,17 +148,30 @@ export class SlotKeeper {
     await this.#disk.close();
   }
 
-  async #write(state: BootState): Promise<void> {
+  async #write(state: BootState, setback?: Setback): Promise<void> {
     await writeBootState(this.#disk, this.#stamp, state);
     this.#state = state;
+    await this.#remember(rememberWritten(this.#memory, state, setback));
     if (this.#putOff === 0 || state.a === 'trial' || state.b === 'trial') return;
     await rm(this.#paths.putOff, { force: true });
     this.#putOff = 0;
   }
 
   async #count(putOff: number): Promise<void> {
-    await replaceFile(this.#paths.putOff, Buffer.from(`${putOff}`), { mode: 0o644, uid: 0, gid: 0 });
+    await replaceFile(this.#paths.putOff, Buffer.from(`${putOff}`), ownFile);
     this.#putOff = putOff;
+  }
+
+  #unseen(): Setback {
+    return { slot: this.#running, why: 'no network on trial', since: new Date().toISOString() };
+  }
+
+  /** Only to tell people: a disk that does not take it must not keep the slots from being looked after. */
+  async #remember(memory: SlotMemory): Promise<void> {
+    const text = memoryText(memory);
+    if (this.#memory !== undefined && memoryText(this.#memory) === text) return;
+    this.#memory = memory;
+    await replaceFile(this.#paths.slotMemory, Buffer.from(text), ownFile).catch(() => undefined);
   }
 
   /** For the deadman, which reboots a trial slot that does not get so far. */

@@ -29,7 +29,11 @@ const facts = {
   },
   identity: { known: true, stamp },
   hostName: 'localhost',
-  slots: { state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 }, filling: undefined },
+  slots: {
+    state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 },
+    filling: undefined,
+    setback: undefined,
+  },
   formation: undefined,
   k3s: undefined,
   interfaces: [

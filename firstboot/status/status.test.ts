@@ -29,7 +29,11 @@ const whole: Facts = {
   },
   identity: { known: true, stamp },
   hostName: 'localhost',
-  slots: { state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 }, filling: undefined },
+  slots: {
+    state: { seq: 3, primary: 'a', a: 'good', b: 'bad', left: 9 },
+    filling: undefined,
+    setback: undefined,
+  },
   interfaces: [eth0],
   formation: undefined,
   k3s: undefined,
@@ -94,13 +98,29 @@ test('a good slot that was to be started and could not be is a problem; one that
   const problemsOf = (running: 'a' | 'b', state: Partial<BootState>): readonly string[] => {
     const found: BootState = { seq: 3, primary: 'a', a: 'good', b: 'good', left: 8, ...state };
     const record = { ...whole.record, slot: running };
-    return statusOf({ ...whole, record, slots: { state: found, filling: undefined } }).problems;
+    return statusOf({ ...whole, record, slots: { state: found, filling: undefined, setback: undefined } })
+      .problems;
   };
   const said = 'slot A was to be started and could not be: slot B runs';
   expect(problemsOf('b', {})).toEqual([said]);
   expect(problemsOf('a', {})).toEqual([]);
   expect(problemsOf('a', { primary: 'b', b: 'trial' })).toEqual([]);
   expect(problemsOf('b', { b: 'trial', left: 9 })).toEqual([]);
+  expect(problemsOf('a', { b: 'trial', left: 9 })).toEqual([
+    'slot B is on trial and was put off: it saw no network',
+  ]);
+});
+
+test('a trial that fell back is told on console, page and in the text: which slot, why, since when', () => {
+  const setback = { slot: 'b', why: 'trial not confirmed', since: '2026-11-21T18:05:09.123Z' } as const;
+  const status = statusOf({ ...whole, slots: { state: undefined, filling: undefined, setback } });
+  const words =
+    'slot B was on trial and none of its starts was confirmed: given up for slot A, seen 2026-11-21 18:05 UTC';
+  expect(status.slot.setback).toEqual(setback);
+  expect(status.problems).toEqual([words]);
+  expect(renderConsoleLine(status)).toContain(`healthy, problem: ${words}, http`);
+  expect(renderText(status)).toContain(`  problem: ${words}\n`);
+  expect(renderPage(status)).toContain(`<li>${words}</li>`);
 });
 
 test('since when something is waited for is remembered, and forgotten when it came', () => {

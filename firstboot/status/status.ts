@@ -1,12 +1,13 @@
 // What the device says of itself: facts in, one versioned `Status` out. Pure; the renderings are beside.
 import type { AgentConfig } from '../../formats/agentconfig.ts';
-import type { SlotName, SlotState } from '../../formats/bootstate.ts';
+import { otherSlot, type SlotName, type SlotState } from '../../formats/bootstate.ts';
 import type { Identity } from '../boot/identity.ts';
 import { type BootRecord, type DataState, dataIsUsable } from '../boot/record.ts';
 import type { ClusterStatus } from '../formation/cluster.ts';
 import type { FormationView } from '../formation/view.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
 import type { SlotView } from '../slots/keeper.ts';
+import { type Setback, setbackWords } from '../slots/memory.ts';
 import type { Opening } from './openings.ts';
 import { alarmLines, siteWait } from './site.ts';
 
@@ -68,6 +69,8 @@ export interface Status {
     readonly b: SlotState | null;
     /** While the other slot is filled: bytes done, of how many. */
     readonly filling: { readonly done: number; readonly total: number } | null;
+    /** A slot that was given up after its trial, or left after nine starts in vain; until it is tried anew. */
+    readonly setback: Setback | null;
   };
   readonly data: { readonly state: DataState; readonly usable: boolean; readonly detail: string };
   readonly interfaces: readonly LanInterface[];
@@ -127,7 +130,7 @@ export function statusOf(facts: Facts, before?: Status): Status {
 }
 
 function slotOf({ record, slots }: Facts): Status['slot'] {
-  const { state, filling } = slots ?? {};
+  const { state, filling, setback } = slots ?? {};
   return {
     current: record.slot ?? null,
     state: (record.slot === undefined ? undefined : state?.[record.slot]) ?? null,
@@ -137,6 +140,7 @@ function slotOf({ record, slots }: Facts): Status['slot'] {
     a: state?.a ?? null,
     b: state?.b ?? null,
     filling: filling ?? null,
+    setback: setback ?? null,
   };
 }
 
@@ -175,14 +179,19 @@ export const dataWords: Readonly<Record<DataState, string>> = {
   foreign: 'it belongs to another flash of this disk',
 };
 
-/** Both slots are good, and not the one that was to be started runs: its kernel or initrd cannot be read. */
+/** What the boot state says of a slot that should run and does not. */
 function slotProblem({ record: { slot: running }, slots }: Facts): string | undefined {
   const state = slots?.state;
-  if (state === undefined || running === undefined || running === state.primary) return undefined;
-  // A trial may wait for its turn, or have been put off.
+  if (state === undefined || running === undefined) return undefined;
+  const other = otherSlot(running);
+  if (running === state.primary)
+    return state[other] === 'trial'
+      ? `slot ${other.toUpperCase()} is on trial and was put off: it saw no network`
+      : undefined;
+  // A trial may wait for its turn.
   if (state.a !== 'good' || state.b !== 'good') return undefined;
-  const [wanted, runs] = [state.primary.toUpperCase(), running.toUpperCase()];
-  return `slot ${wanted} was to be started and could not be: slot ${runs} runs`;
+  // Its kernel or initrd cannot be read.
+  return `slot ${other.toUpperCase()} was to be started and could not be: slot ${running.toUpperCase()} runs`;
 }
 
 function problems(facts: Facts): string[] {
@@ -198,6 +207,7 @@ function problems(facts: Facts): string[] {
   }
   const slot = slotProblem(facts);
   if (slot !== undefined) list.push(slot);
+  if (facts.slots?.setback !== undefined) list.push(setbackWords(facts.slots.setback));
   if ('failed' in page) list.push(`the status page is not served: ${page.failed}`);
   if (formation !== undefined) list.push(...alarmLines(formation));
   return [...list, ...(k3s?.problems ?? []), ...record.problems, ...problems];
