@@ -33,6 +33,15 @@ it('makes a PC with its own firmware variables, a watchdog that resets, and no n
   ]);
 });
 
+it('emulates with a small buffer of translated code: with a large one each reset takes minutes', () => {
+  for (const board of ['qemu-x86_64', 'qemu-arm64'] as const) {
+    const [, args] = qemuCommand('n1', { board }, wiring);
+    expect(argumentAfter(args, '-accel')).toEqual(['tcg,thread=multi,tb-size=128']);
+  }
+  const [, args] = qemuCommand('n1', { board: 'qemu-x86_64' }, { ...wiring, accelerator: 'kvm' });
+  expect(argumentAfter(args, '-accel')).toEqual(['kvm']);
+});
+
 it('takes memory, processors, a clock of 1970 and more arguments as they are wished', () => {
   const hardware = { board: 'qemu-arm64', memory: 512, cpus: 4, clock: '1970-01-01T00:00:00' } as const;
   const { lan: _, ...noLan } = wiring;
