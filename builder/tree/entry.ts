@@ -61,6 +61,9 @@ export function lengthOf(bytes: Bytes): number {
  */
 export function nameFromBytes(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  let bits = 0;
+  for (let at = 0; at < bytes.length; at++) bits |= bytes[at] ?? 0;
+  if (bits < 0x80) return buffer.toString('latin1');
   let text = '';
   let valid = 0;
   for (let at = 0; at < bytes.length; ) {

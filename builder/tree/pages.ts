@@ -194,9 +194,6 @@ export class ByteStrings {
   text(place: number, length: number): string {
     const page = this.#turn(place);
     const start = place % PAGE_BYTES;
-    let bits = 0;
-    for (let i = start; i < start + length; i++) bits |= page[i] ?? 0;
-    if (bits < 0x80) return page.toString('latin1', start, start + length);
     return nameFromBytes(page.subarray(start, start + length));
   }
 

@@ -5,6 +5,15 @@ import type { SparseMap } from './sparse.ts';
 
 const SCHILY = 'SCHILY.xattr.';
 
+/** What a header could say, too. */
+const plain: ReadonlySet<string> = new Set(['path', 'linkpath', 'size', 'uid', 'gid', 'mtime']);
+const special = ['GNU.sparse.', 'SCHILY.', 'LIBARCHIVE.'] as const;
+
+function isSpecial(key: string): boolean {
+  for (const prefix of special) if (key.startsWith(prefix)) return true;
+  return false;
+}
+
 type Refuse = (why: string) => never;
 
 /** Records of one or more extended headers; later ones win. Values are bytes: names and xattrs need not be UTF-8. */
@@ -17,6 +26,12 @@ export class PaxRecords {
 
   get isEmpty(): boolean {
     return this.#records.length === 0;
+  }
+
+  /** Whether more is said than a header could say of a member: attributes, or holes. */
+  get isSpecial(): boolean {
+    for (const [key] of this.#records) if (isSpecial(key)) return true;
+    return false;
   }
 
   /** These records with `later` over them. */
@@ -73,7 +88,9 @@ export function parsePax(bytes: Buffer, refuse: Refuse): PaxRecords {
     if (!(length > 0) || end > bytes.length || equals < 0 || equals >= end || bytes[end - 1] !== 0x0a) {
       return refuse('an extended header cannot be read');
     }
-    records.push([nameFromBytes(bytes.subarray(space + 1, equals)), bytes.subarray(equals + 1, end - 1)]);
+    const key = nameFromBytes(bytes.subarray(space + 1, equals));
+    // Others, as the times of access and change, would only be carried along.
+    if (plain.has(key) || isSpecial(key)) records.push([key, bytes.subarray(equals + 1, end - 1)]);
     at = end;
   }
   return new PaxRecords(records);

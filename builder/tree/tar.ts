@@ -51,7 +51,8 @@ class Members {
       if (this.#longName !== undefined) header.name = this.#longName;
       if (this.#longTarget !== undefined) header.target = this.#longTarget;
       const pax = this.#globals.over(this.#locals);
-      if (header.type === '0' && pax.isEmpty && !header.name.endsWith('/')) return this.#file(at, header);
+      if (!pax.isEmpty) overwrite(header, pax, (why) => reader.refuse(at, why));
+      if (header.type === '0' && !pax.isSpecial && !header.name.endsWith('/')) return this.#file(at, header);
       const member = toEntry(reader, at, header, pax);
       this.#goOn(member.next);
       return member.entry;
@@ -102,6 +103,16 @@ class Members {
   }
 }
 
+/** Puts what an extended header says of a member in place of what its own says. */
+function overwrite(header: Header, pax: PaxRecords, refuse: (why: string) => never): void {
+  header.name = pax.text('path') ?? header.name;
+  header.target = pax.text('linkpath') ?? header.target;
+  header.uid = pax.integer('uid', refuse) ?? header.uid;
+  header.gid = pax.integer('gid', refuse) ?? header.gid;
+  header.size = pax.integer('size', refuse) ?? header.size;
+  header.mtime = Math.floor(pax.decimal('mtime', refuse) ?? header.mtime);
+}
+
 function toEntry(
   reader: TarReader,
   at: number,
@@ -109,21 +120,16 @@ function toEntry(
   pax: PaxRecords,
 ): { entry: Entry; next: number } {
   const refuse = (why: string): never => reader.refuse(at, why);
-  const raw = pax.text('GNU.sparse.name') ?? pax.text('path') ?? header.name;
-  const xattrs = pax.isEmpty ? undefined : xattrsOf(pax, (why) => refuse(`${raw}: ${why}`));
+  const raw = pax.text('GNU.sparse.name') ?? header.name;
+  const xattrs = pax.isSpecial ? xattrsOf(pax, (why) => refuse(`${raw}: ${why}`)) : undefined;
   const path = normalise(raw, refuse);
-  const { mode } = header;
-  const uid = pax.integer('uid', refuse) ?? header.uid;
-  const gid = pax.integer('gid', refuse) ?? header.gid;
-  const mtime = Math.floor(pax.decimal('mtime', refuse) ?? header.mtime);
+  const { mode, uid, gid, mtime, target, size } = header;
   const body = at + BLOCK;
   const common = { path, mode, uid, gid, mtime, ...(xattrs === undefined ? {} : { xattrs }) };
-  const target = pax.text('linkpath') ?? header.target;
   switch (header.type) {
     case '1': {
       // Some writers give the size of the file linked to, few its bytes as well.
-      const stored = pax.integer('size', refuse) ?? header.size;
-      const bytes = stored > 0 && !mayBeHeader(reader, body) ? padded(stored) : 0;
+      const bytes = size > 0 && !mayBeHeader(reader, body) ? padded(size) : 0;
       return {
         entry: { ...common, kind: 'hardlink', target: normalise(target, refuse) },
         next: body + bytes,
@@ -140,17 +146,16 @@ function toEntry(
     case '5':
       return { entry: { ...common, kind: 'directory' }, next: body };
     case 'D': // GNU tar's, with a list of the names in it.
-      return { entry: { ...common, kind: 'directory' }, next: body + padded(header.size) };
+      return { entry: { ...common, kind: 'directory' }, next: body + padded(size) };
     case '6':
       return { entry: { ...common, kind: 'fifo' }, next: body };
     case '0':
     case '7':
     case 'S': {
-      const stored = pax.integer('size', refuse) ?? header.size;
       // Archives older than POSIX mark a directory by a slash only.
       if (header.type === '0' && raw.endsWith('/'))
         return { entry: { ...common, kind: 'directory' }, next: body };
-      const content = contentOf(reader, at, header, pax, stored);
+      const content = contentOf(reader, at, header, pax);
       return {
         entry: { ...common, kind: 'file', size: content.size, segments: content.segments },
         next: content.next,
@@ -167,7 +172,8 @@ interface Content {
   readonly next: number;
 }
 
-function contentOf(reader: TarReader, at: number, header: Header, pax: PaxRecords, stored: number): Content {
+function contentOf(reader: TarReader, at: number, header: Header, pax: PaxRecords): Content {
+  const stored = header.size;
   const refuse = (why: string): never => reader.refuse(at, why);
   let body = at + BLOCK;
   let map: SparseMap | undefined;

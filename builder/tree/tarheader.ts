@@ -190,6 +190,11 @@ export class TarReader {
   small(at: number, size: number, header: number): Buffer {
     if (size > LARGEST_HEADER) this.refuse(header, `an extended header of ${size} bytes is too large`);
     const bytes = Buffer.allocUnsafe(size);
+    // Mostly it is read already, with the header before it.
+    if (at >= this.#start && at + size <= this.#end) {
+      this.bytes.copy(bytes, 0, at - this.#start, at - this.#start + size);
+      return bytes;
+    }
     if (readSync(this.#fd, bytes, 0, size, at) < size)
       this.refuse(header, 'the archive ends within a header');
     return bytes;
