@@ -60,7 +60,7 @@ export function lengthOf(bytes: Bytes): number {
  * surrogate U+DC00 + byte (as Python's surrogateescape does), so that every name survives a round trip.
  */
 export function nameFromBytes(bytes: Uint8Array): string {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let bits = 0;
   for (let at = 0; at < bytes.length; at++) bits |= bytes[at] ?? 0;
   if (bits < 0x80) return buffer.toString('latin1');

@@ -77,20 +77,28 @@ export class PaxRecords {
 
 export const noRecords = new PaxRecords([]);
 
+function isDigit(byte = 0): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
 /** Reads the records of one extended header. */
 export function parsePax(bytes: Buffer, refuse: Refuse): PaxRecords {
   const records: [string, Buffer][] = [];
   for (let at = 0; at < bytes.length && bytes[at] !== 0; ) {
-    const space = bytes.indexOf(0x20, at);
-    const length = Number(bytes.toString('latin1', at, space < 0 ? at : space));
-    const equals = bytes.indexOf(0x3d, space);
+    let length = 0;
+    let space = at;
+    for (; isDigit(bytes[space]); space++) length = length * 10 + (bytes[space] ?? 0) - 0x30;
     const end = at + length;
-    if (!(length > 0) || end > bytes.length || equals < 0 || equals >= end || bytes[end - 1] !== 0x0a) {
+    const equals = bytes.indexOf(0x3d, space);
+    const whole = end <= bytes.length && equals > space && equals < end;
+    if (!whole || bytes[space] !== 0x20 || bytes[end - 1] !== 0x0a)
       return refuse('an extended header cannot be read');
-    }
-    const key = nameFromBytes(bytes.subarray(space + 1, equals));
+    const key = bytes.toString('latin1', space + 1, equals);
     // Others, as the times of access and change, would only be carried along.
-    if (plain.has(key) || isSpecial(key)) records.push([key, bytes.subarray(equals + 1, end - 1)]);
+    if (plain.has(key)) records.push([key, bytes.subarray(equals + 1, end - 1)]);
+    else if (isSpecial(key)) {
+      records.push([nameFromBytes(bytes.subarray(space + 1, equals)), bytes.subarray(equals + 1, end - 1)]);
+    }
     at = end;
   }
   return new PaxRecords(records);
