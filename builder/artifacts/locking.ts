@@ -38,6 +38,8 @@ export interface LockOptions extends Talk {
   readonly store: Store;
   /** Take nothing from the network. */
   readonly offline: boolean;
+  /** Packages that seem to be there are not read. */
+  readonly glance?: boolean;
   /** Bytes done, of how many. */
   readonly progress?: (done: number, total: number) => void;
 }

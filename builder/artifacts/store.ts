@@ -60,6 +60,12 @@ export class Store {
     return path;
   }
 
+  /** Whether a file of this size is there. Nothing is read: whoever uses it compares it with its name. */
+  async seems(sha256: Sha256, size: number): Promise<boolean> {
+    const found = await stat(this.pathOf(sha256)).catch(() => undefined);
+    return found?.size === size;
+  }
+
   /** The path of a file that must be there. `name` is what people call it. */
   async need(sha256: Sha256, name: string): Promise<string> {
     const path = await this.find(sha256);

@@ -1,5 +1,4 @@
 // Small volumes, and volumes around others.
-import { createHash } from 'node:crypto';
 import { Failure } from '../../formats/errors.ts';
 import type { Volume } from './volume.ts';
 
@@ -25,22 +24,6 @@ export function zeros(size: number): Volume {
       for (let at = 0; at < size; at += block.length) output.write(at, block.subarray(0, size - at));
     },
   };
-}
-
-/** A volume that is hashed while it is written; `digest` is that of its mapped ranges (SHA-256, hex) afterwards. */
-export function hashing(volume: Volume): { readonly volume: Volume; digest(): string } {
-  const hash = createHash('sha256');
-  const hashed: Volume = {
-    ...volume,
-    write: (output) =>
-      volume.write({
-        write(at, bytes) {
-          hash.update(bytes);
-          output.write(at, bytes);
-        },
-      }),
-  };
-  return { volume: hashed, digest: () => hash.digest('hex') };
 }
 
 /** A volume that tells of every piece that is written, and stops when it is told to. */

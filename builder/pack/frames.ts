@@ -6,8 +6,7 @@ import { Readable } from 'node:stream';
 import { run } from '../../formats/programs.ts';
 import type { Range } from '../disk/volume.ts';
 import { partialName } from '../pipeline/partial.ts';
-import type { Stretch } from './joined.ts';
-import type { Threads } from './threads.ts';
+import type { Stretch, Threads } from './threads.ts';
 
 /** Bytes read at a time. */
 const highWaterMark = 1024 * 1024;
@@ -25,25 +24,24 @@ interface FramesOptions {
 /** Frames in a folder, by the digest of what they hold. */
 export class Frames {
   readonly #options: FramesOptions;
-  readonly #zeros = new Map<number, Promise<Stretch>>();
+  readonly #made = new Map<string, Promise<Stretch>>();
 
   constructor(options: FramesOptions) {
     this.#options = options;
   }
 
-  /** The frame of a stretch of a file. */
-  async of(file: string, range: Range): Promise<Stretch> {
-    const [name = ''] = await this.#options.threads.runs(file, [range]);
-    const input = () => createReadStream(file, { start: range.start, end: range.end - 1, highWaterMark });
-    return this.#keep(name, range.end - range.start, input);
-  }
-
-  /** The frame of so many zeros as the range is long. */
-  zeros({ start, end }: Range): Promise<Stretch> {
+  /** The frame of a stretch of a file, which is known by a digest of what it holds; without one, of so many zeros. */
+  of(
+    file: string,
+    { start, end, digest }: Range & { readonly digest: string | undefined },
+  ): Promise<Stretch> {
     const length = end - start;
-    const made = this.#zeros.get(length) ?? this.#keep(`zeros-${length}`, length, () => zeros(length));
-    this.#zeros.set(length, made);
-    return made;
+    const name = digest ?? `zeros-${length}`;
+    const input = () =>
+      digest === undefined ? zeros(length) : createReadStream(file, { start, end: end - 1, highWaterMark });
+    const frame = this.#made.get(name) ?? this.#keep(name, length, input);
+    this.#made.set(name, frame);
+    return frame;
   }
 
   async #keep(name: string, length: number, input: () => Readable): Promise<Stretch> {

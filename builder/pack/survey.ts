@@ -1,23 +1,30 @@
 // What is known of a board's images, beside them: which ranges carry data, as the plan says it (nobody looks for zeros
-// later), and the digests that several outputs need. Each image is read once for all of them.
+// later), and the digests that several outputs need. They are made of the first image while it is written; the others
+// are its copies but for a stamp.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../../formats/errors.ts';
-import type { Range } from '../disk/volume.ts';
+import type { Range, Volume } from '../disk/volume.ts';
 import { blockRanges } from './bmap.ts';
-import type { Copy, Threads } from './threads.ts';
+import type { Threads } from './threads.ts';
 
 const digest = z.string().length(64);
 const schema = z.strictObject({
-  version: z.literal(2),
+  version: z.literal(3),
   /** Bytes of an image. */
   size: z.int(),
-  /** Start and end of what carries data, in whole blocks, ascending, not touching. */
+  /** Start and end of what carries data, in whole blocks, ascending, cut where a chunk ends. */
   runs: z.array(z.tuple([z.int(), z.int()])),
-  /** By host name; digests of the runs in their order. */
-  images: z.record(z.string(), z.strictObject({ sha256: digest, runs: z.array(digest) })),
+  /** By host name: digests of the runs in their order, and of the chunks that carry data. */
+  images: z.record(
+    z.string(),
+    z.strictObject({ runs: z.array(digest), chunks: z.array(z.tuple([z.int(), digest])) }),
+  ),
 });
+
+/** Bytes of a chunk: what is packed at a time, each for itself, so as much as stays the same from build to build. */
+export const chunk = 1024 * 1024;
 
 export interface Survey {
   readonly size: number;
@@ -25,49 +32,114 @@ export interface Survey {
   readonly images: Readonly<Record<string, Digests>>;
 }
 
-/** SHA-256 (hex) of an image and of each run of blocks that carries data. */
+/** SHA-256 (hex) of each run of an image, and of each chunk that carries data, by its index; what is a hole counts as zeros. */
 export interface Digests {
-  readonly sha256: string;
   readonly runs: readonly string[];
+  readonly chunks: ReadonlyMap<number, string>;
 }
 
-interface Image {
-  readonly size: number;
-  readonly mapped: readonly Range[];
+/** A volume whose bytes can be read behind the writer: `written` says how far it is. */
+export class Following {
+  readonly written = new SharedArrayBuffer(8);
+  readonly volume: Volume;
+  readonly #reached = new BigInt64Array(this.written);
+  #stopped = false;
+
+  constructor(volume: Volume) {
+    this.volume = {
+      ...volume,
+      write: async (output) => {
+        let reached = 0;
+        await volume.write({
+          write: (at, bytes) => {
+            if (this.#stopped) throw new Failure('interrupted', { what: 'writing was stopped' });
+            if (at < reached) throw new Error(`a volume wrote byte ${at} after byte ${reached}`);
+            output.write(at, bytes);
+            reached = at + bytes.length;
+            this.#tell(reached);
+          },
+        });
+        this.#tell(volume.size);
+      },
+    };
+  }
+
+  /** Has the writer fail at its next write. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #tell(bytes: number): void {
+    Atomics.store(this.#reached, 0, BigInt(bytes));
+    Atomics.notify(this.#reached, 0);
+  }
 }
 
-/** Reads an image once for its digests. */
-export async function surveyImage(file: string, { size, mapped }: Image, threads: Threads): Promise<Digests> {
-  const ranges = blockRanges(mapped);
-  const { sha256, runs } = await threads.survey({ file, size, ranges, wanted: ranges.map(() => true) });
-  return { sha256, runs: runs.map((digest) => digest ?? '') };
+interface Surveying {
+  readonly threads: Threads;
+  /** Gets a digest of its own, of what it maps. */
+  readonly part: Range;
+  /** Files that become copies of the image. */
+  readonly copies: readonly string[];
+  /** Left out: the image is whole. */
+  readonly written?: SharedArrayBuffer;
 }
 
-/** Copies an image but for some bytes, and gives the digests of the copy. What it shares is not digested by itself again. */
-export async function copyImage(
+/** Reads an image behind its writer, for its digests and its copies. */
+export async function surveyImage(
   file: string,
-  { size, mapped }: Image,
-  {
-    threads,
-    copy,
-    digests,
-  }: { readonly threads: Threads; readonly copy: Copy; readonly digests: Promise<Digests> },
+  { size, mapped }: Pick<Volume, 'size' | 'mapped'>,
+  { threads, ...job }: Surveying,
+): Promise<Digests & { readonly part: string }> {
+  const surveyed = await threads.survey({ file, size, chunk, ranges: runsOf(mapped), ...job });
+  return { runs: surveyed.runs, chunks: new Map(surveyed.chunks), part: surveyed.part };
+}
+
+/** The digests of an image that parts from a surveyed one in some bytes only. */
+export async function surveyAgain(
+  file: string,
+  { size, mapped }: Pick<Volume, 'size' | 'mapped'>,
+  { threads, but, known }: { readonly threads: Threads; readonly but: Range; readonly known: Digests },
 ): Promise<Digests> {
-  const ranges = blockRanges(mapped);
-  const { at, bytes } = copy.but;
-  const wanted = ranges.map(({ start, end }) => start < at + bytes.length && end > at);
-  const { sha256, runs } = await threads.survey({ file, size, ranges, wanted, copy });
-  const known = (await digests).runs;
-  return { sha256, runs: runs.map((own, index) => own ?? known[index] ?? '') };
+  const runs = runsOf(mapped);
+  const index = (range: Range) => Math.floor(range.start / chunk);
+  const changed = new Set(runs.filter(({ start, end }) => start < but.end && end > but.start).map(index));
+  const ranges = runs.filter((run) => changed.has(index(run)));
+  const part = { start: 0, end: 0 };
+  const anew = await threads.survey({ file, size, chunk, ranges, part, copies: [] });
+  const digests = new Map(ranges.map(({ start }, at) => [start, anew.runs[at]]));
+  return {
+    runs: runs.map(({ start }, at) => digests.get(start) ?? known.runs[at] ?? ''),
+    chunks: new Map([...known.chunks, ...anew.chunks]),
+  };
+}
+
+/** Ranges in whole blocks, cut where a chunk ends. */
+function runsOf(mapped: readonly Range[]): Range[] {
+  return blockRanges(mapped).flatMap(({ start, end }) => {
+    const runs: Range[] = [];
+    for (let at = start; at < end; at = runs.at(-1)?.end ?? end)
+      runs.push({ start: at, end: Math.min(end, (Math.floor(at / chunk) + 1) * chunk) });
+    return runs;
+  });
 }
 
 export async function writeSurvey(
   folder: string,
   board: string,
-  { size, mapped, images }: Pick<Survey, 'size' | 'images'> & { readonly mapped: readonly Range[] },
+  { size, mapped, images }: Pick<Volume, 'size' | 'mapped'> & Pick<Survey, 'images'>,
 ): Promise<void> {
-  const runs = blockRanges(mapped).map(({ start, end }) => [start, end]);
-  await writeFile(fileOf(folder, board), `${JSON.stringify({ version: 2, size, runs, images })}\n`);
+  const contents: z.input<typeof schema> = {
+    version: 3,
+    size,
+    runs: runsOf(mapped).map(({ start, end }) => [start, end]),
+    images: Object.fromEntries(
+      Object.entries(images).map(([hostname, { runs, chunks }]) => {
+        return [hostname, { runs: [...runs], chunks: [...chunks].sort(([a], [b]) => a - b) }];
+      }),
+    ),
+  };
+  await writeFile(fileOf(folder, board), `${JSON.stringify(contents)}\n`);
 }
 
 export async function readSurvey(folder: string, board: string): Promise<Survey> {
@@ -77,10 +149,19 @@ export async function readSurvey(folder: string, board: string): Promise<Survey>
       what: 'the survey of the images cannot be read',
       where: file,
       why: error.message,
+      fix: 'build again: it is made with the images',
     });
   });
   const { size, runs, images } = schema.parse(JSON.parse(text));
-  return { size, runs: runs.map(([start, end]) => ({ start, end })), images };
+  return {
+    size,
+    runs: runs.map(([start, end]) => ({ start, end })),
+    images: Object.fromEntries(
+      Object.entries(images).map(([hostname, digests]) => {
+        return [hostname, { runs: digests.runs, chunks: new Map(digests.chunks) }];
+      }),
+    ),
+  };
 }
 
 /** What is known of one image. */
@@ -90,19 +171,14 @@ export function digestsOf(survey: Survey, hostname: string): Digests {
   return found;
 }
 
-/** The runs in which two images of a board differ. */
-export function differing(survey: Survey, one: string, other: string): Range[] {
-  const [a, b] = [digestsOf(survey, one), digestsOf(survey, other)];
-  return survey.runs.filter((_, index) => a.runs[index] !== b.runs[index]);
-}
-
-/** Says whether any of the ranges touches one; to be asked in ascending order. */
-export function touching(ranges: readonly Range[]): (range: Range) => boolean {
-  let index = 0;
-  return ({ start, end }) => {
-    while (index < ranges.length && (ranges[index]?.end ?? 0) <= start) index++;
-    return (ranges[index]?.start ?? Number.POSITIVE_INFINITY) < end;
-  };
+/** An image's chunks in their order; one without a digest is a hole. */
+export function* chunksOf(
+  survey: Survey,
+  hostname: string,
+): Generator<Range & { readonly digest: string | undefined }> {
+  const { chunks } = digestsOf(survey, hostname);
+  for (let index = 0, start = 0; start < survey.size; index++, start += chunk)
+    yield { start, end: Math.min(survey.size, start + chunk), digest: chunks.get(index) };
 }
 
 function fileOf(folder: string, board: string): string {

@@ -6,11 +6,17 @@ import { Failure, systemFailure } from '../../formats/errors.ts';
 import type { Range } from '../disk/volume.ts';
 import { program } from './program.ts';
 
-/** A piece of a file, deflated and ended by a sync flush: such pieces can be put one behind the other. */
-export interface Deflated {
+/** Bytes of a file. */
+export interface Stretch {
+  readonly file: string;
+  readonly at: number;
+  readonly size: number;
+}
+
+/** Where a piece of a file is kept, deflated and ended by a sync flush: such pieces can be put one behind the other. */
+export interface Deflated extends Stretch {
   /** CRC-32 of the plain bytes. */
   readonly crc: number;
-  readonly bytes: Uint8Array;
 }
 
 interface DeflateJob {
@@ -21,12 +27,18 @@ interface DeflateJob {
   readonly level: number;
   /** Where deflated pieces are kept, by the digest of what they were. */
   readonly folder: string;
+  /** That digest: SHA-256 (hex). What is kept is taken without reading the file; anything else in the file is refused. */
+  readonly name: string;
 }
 
 interface Jobs {
   readonly deflate: { readonly job: DeflateJob & { readonly temporary: string }; readonly result: Deflated };
   readonly survey: { readonly job: SurveyJob; readonly result: Surveyed };
-  readonly digest: { readonly job: { readonly file: string }; readonly result: string };
+  readonly join: {
+    readonly job: JoinJob;
+    readonly result: { readonly sha256: string; readonly size: number };
+  };
+  readonly digest: { readonly job: DigestJob; readonly result: string };
   readonly runs: {
     readonly job: { readonly file: string; readonly ranges: readonly Range[] };
     readonly result: string[];
@@ -36,23 +48,35 @@ interface Jobs {
 interface SurveyJob {
   readonly file: string;
   readonly size: number;
-  /** What carries data, ascending; the rest is taken as zeros and not read. */
+  /** What carries data, ascending; none reaches over the end of a chunk. */
   readonly ranges: readonly Range[];
-  /** Which ranges get a digest of their own. */
-  readonly wanted: readonly boolean[];
-  readonly copy?: Copy;
+  /** Bytes of a chunk: places of the file are told apart by multiples of it. */
+  readonly chunk: number;
+  /** A part of the file that gets a digest of its own: of the ranges in it, one behind the other. */
+  readonly part: Range;
+  /** New sparse files with the same bytes, made on the way. They are not synced. */
+  readonly copies: readonly string[];
+  /** One 64-bit number: the bytes of the file that are written so far. Left out: all are. See `Following`. */
+  readonly written?: SharedArrayBuffer;
 }
 
-/** A new sparse file with the same bytes but for some, on the medium when the job is done; the digests are its. */
-export interface Copy {
-  readonly to: string;
-  readonly but: { readonly at: number; readonly bytes: Uint8Array };
-}
-
-/** SHA-256 (hex) of a whole file, and of those of its ranges that were wanted. */
+/** SHA-256 (hex) of each range, of each chunk that one touches (its holes as zeros), and of the part. */
 interface Surveyed {
-  readonly sha256: string;
-  readonly runs: readonly (string | undefined)[];
+  readonly runs: readonly string[];
+  readonly chunks: readonly (readonly [index: number, digest: string])[];
+  readonly part: string;
+}
+
+interface JoinJob {
+  /** The new file; it is not synced. */
+  readonly to: string;
+  readonly parts: readonly (Stretch | { readonly bytes: Uint8Array })[];
+}
+
+interface DigestJob {
+  readonly file: string;
+  /** What carries data of how many bytes: the rest is taken as zeros and not read. Left out: every byte is read. */
+  readonly only?: { readonly ranges: readonly Range[]; readonly size: number };
 }
 
 interface Waiting {
@@ -80,14 +104,19 @@ export class Threads {
     return this.#do('deflate', { ...job, temporary: randomBytes(6).toString('hex') });
   }
 
-  /** Digests of a whole file and of its ranges, in one go; where it is copied, those of the copy. */
+  /** Digests of what a file carries, and copies of it, in one go; while it is written, if need be. */
   survey(job: SurveyJob): Promise<Surveyed> {
     return this.#do('survey', job);
   }
 
-  /** SHA-256 (hex) of a file, every byte read. */
-  digest(file: string): Promise<string> {
-    return this.#do('digest', { file });
+  /** Puts a file together of bytes and of pieces of others, and gives its SHA-256 (hex). */
+  join(job: JoinJob): Promise<Jobs['join']['result']> {
+    return this.#do('join', job);
+  }
+
+  /** SHA-256 (hex) of a file. */
+  digest(file: string, only?: DigestJob['only']): Promise<string> {
+    return this.#do('digest', only === undefined ? { file } : { file, only });
   }
 
   /** SHA-256 (hex) of each range of a file. */
@@ -106,7 +135,7 @@ export class Threads {
 
   #do<Kind extends keyof Jobs>(kind: Kind, job: Jobs[Kind]['job']): Promise<Jobs[Kind]['result']> {
     return new Promise((resolve, reject) => {
-      const file = ('copy' in job ? job.copy?.to : undefined) ?? job.file ?? 'zeros';
+      const file = 'to' in job ? job.to : (job.file ?? 'zeros');
       this.#queue.push({ file, message: { kind, job }, resolve, reject });
       this.#next();
     });

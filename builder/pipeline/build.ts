@@ -6,7 +6,7 @@ import { Failure } from '../../formats/errors.ts';
 import { localesPackage } from '../artifacts/debian/packages.ts';
 import { pulledAlways } from '../artifacts/images/wanted.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
-import { fetchLocked, lockForBuild } from '../artifacts/locking.ts';
+import { lockForBuild } from '../artifacts/locking.ts';
 import type { Store } from '../artifacts/store.ts';
 import type { Board } from '../boards/board.ts';
 import { bundled, overlayFolder, version } from '../installation.ts';
@@ -15,6 +15,7 @@ import type { LoadedProfile } from '../profile/load.ts';
 import { siteRoster } from '../site/roster.ts';
 import { disk } from '../stages/disk.ts';
 import { initrd } from '../stages/initrd.ts';
+import { programs } from '../stages/programs.ts';
 import { slot } from '../stages/slot.ts';
 import { tree } from '../stages/tree.ts';
 import { readApps, siteApps } from './apps.ts';
@@ -30,6 +31,7 @@ import {
   treeFiles,
   treeOptions,
 } from './contents.ts';
+import { fetchAll } from './fetch.ts';
 import { k3sProgram, siteImages } from './k3s.ts';
 import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
 import { OutputFolder } from './output.ts';
@@ -103,7 +105,12 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
     results,
   };
   for (const plan of plans) {
-    boards.push(await buildBoard(plan, work));
+    // A build that fails leaves nothing at work; what was whole by then is there for the next one.
+    const made = buildBoard(plan, work).catch(async (error: unknown) => {
+      await runner.settled().catch(() => {});
+      throw error;
+    });
+    boards.push(await made);
     for (const { name, hostname, place } of plan.devices) {
       images.push({
         device: name,
@@ -143,7 +150,7 @@ interface Work {
 /** systemd would look for a virtual socket to serve ssh on, and complain where there is none. */
 const kernelArguments = 'systemd.ssh_auto=no';
 
-/** base → tree → initrd → slot → disk, for the devices of one board. */
+/** base → programs → tree → initrd → slot → disk, for the devices of one board. */
 async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const { board, layout } = plan;
   const { loaded, runner } = work;
@@ -167,6 +174,16 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   // The base is not there yet: its packages take more installed than packed.
   proveFits(plan, loaded, { slot: packedBytes(set) + archives, images: archives });
   const baseResult = await makeBase({ plan, set, loaded, runner, epoch, store: work.options.store });
+  const programsResult = await runner.run(
+    programs,
+    { epoch },
+    {
+      agent: await fileInput(bundled('edgekiln-node.mjs')),
+      k3s: k3s.input,
+      images: imagesResult,
+      apps: appsResult,
+    },
+  );
   const treeResult = await runner.run(
     tree,
     await treeOptions(profile, {
@@ -183,10 +200,6 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
       base: baseResult,
       overlay: await overlayInput('agent'),
       lan: await overlayInput('lan'),
-      agent: await fileInput(bundled('edgekiln-node.mjs')),
-      k3s: k3s.input,
-      images: imagesResult,
-      apps: appsResult,
     },
   );
   const initrdResult = await runner.run(
@@ -204,13 +217,14 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     site: profile.site.name,
     board: board.name,
     base: baseResult.digest,
+    programs: programsResult.digest,
     tree: treeResult.digest,
     initrd: initrdResult.digest,
   };
   const slotResult = await runner.run(
     slot,
     { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments, made, epoch },
-    { base: baseResult, tree: treeResult, initrd: initrdResult },
+    { base: baseResult, programs: programsResult, tree: treeResult, initrd: initrdResult },
   );
   const budget = proveFits(plan, loaded, { slot: await slotBytes(slotResult.path), images: archives });
   for (const line of budgetLines(budget)) work.options.reporter.say('slot', line);
@@ -232,6 +246,7 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     },
     {
       base: baseResult,
+      programs: programsResult,
       tree: treeResult,
       slot: slotResult,
       shim: await packageInput(board.bootloader.shim.package, set, work),
@@ -244,8 +259,8 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     leaves ? new OutputFolder(work.folder, outputPart(board.name, 'image')) : undefined,
   );
   const chunks = join(work.results, chunksFolder);
-  await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
-  return { plan, budget, stages: runner.records.slice(before) };
+  const sums = await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
+  return { plan, budget, stages: runner.records.slice(before), sums };
 }
 
 /** What is in the image and asked of a registry all the same. */
@@ -262,23 +277,6 @@ function sayPulled(apps: readonly SiteApp[], say: (line: string) => void): void 
 /** The time of everything that is made, in seconds since 1970. */
 function epochFor(set: DebianSet, { epoch }: BuildOptions): number {
   return epoch ?? epochOf(set);
-}
-
-/** Fetching is told as a stage is, though its result is the store itself. */
-async function fetchAll(loaded: LoadedProfile, lock: Lock, options: BuildOptions): Promise<void> {
-  const { reporter } = options;
-  const began = performance.now();
-  reporter.started('fetch', 'brings what the lock names into the store');
-  let fetched = false;
-  await fetchLocked(lock, loaded, {
-    ...options,
-    say: (line) => reporter.say('fetch', line),
-    progress: (done, total) => {
-      fetched = true;
-      reporter.progress('fetch', done, total);
-    },
-  });
-  reporter.finished('fetch', { cached: !fetched, milliseconds: performance.now() - began, bytes: undefined });
 }
 
 function debianSet(lock: Lock, board: Board): DebianSet {

@@ -8,6 +8,7 @@ import type { LoadedProfile } from '../profile/load.ts';
 import type { Output } from '../profile/schema/base.ts';
 import { isSecret } from '../profile/secrets.ts';
 import { bmap } from '../stages/bmap.ts';
+import { digest } from '../stages/digest.ts';
 import { manifest } from '../stages/manifest.ts';
 import { zip } from '../stages/zip.ts';
 import { zst } from '../stages/zst.ts';
@@ -48,17 +49,34 @@ export interface Leaving {
   readonly epoch: number;
 }
 
-/** Makes the outputs of one board that the profile names, but for the images themselves. */
-export async function pack({ plan, loaded, runner, folder, chunks, disk, epoch }: Leaving): Promise<void> {
+/** Makes the outputs of one board that the profile names, but for the images themselves; gives what holds their digests. */
+export async function pack({
+  plan,
+  loaded,
+  runner,
+  folder,
+  chunks,
+  disk,
+  epoch,
+}: Leaving): Promise<Record<`sums ${string}`, Input>> {
   const { outputs, site } = loaded.profile;
   const board = plan.board.name;
   const hostnames = plan.devices.map(({ hostname }) => hostname);
   const wanted = (output: Output) => outputs.includes(output);
   const into = (output: Output) => new OutputFolder(folder, outputPart(board, output));
   const kept = { path: chunks, digest: '' };
-  if (wanted('bmap') || wanted('zip')) {
-    const place = wanted('bmap') ? into('bmap') : undefined;
-    const maps = await runner.run(bmap, { board, hostnames }, { disk }, place);
+  const making: Promise<[`sums ${string}`, Input]>[] = [];
+  const make = (part: string, work: Promise<Input>): void => {
+    making.push(work.then((made) => [`sums ${part}`, made]));
+  };
+  const maps =
+    wanted('bmap') || wanted('zip')
+      ? await runner.run(bmap, { board, hostnames }, { disk }, wanted('bmap') ? into('bmap') : undefined)
+      : undefined;
+  const zstd = wanted('zst') ? await versionOf('zstd') : '';
+  // Side by side: each of them waits for something now and then.
+  if (wanted('image')) make(board, runner.run(digest, { board, hostnames }, { disk }));
+  if (maps !== undefined && wanted('zip')) {
     const options = {
       board,
       site: site.name,
@@ -69,12 +87,15 @@ export async function pack({ plan, loaded, runner, folder, chunks, disk, epoch }
       zlib: process.versions['zlib'] ?? 'unknown',
       epoch,
     };
-    if (wanted('zip')) await runner.run(zip, options, { disk, bmap: maps, chunks: kept }, into('zip'));
+    make(`${board}-zip`, runner.run(zip, options, { disk, bmap: maps, chunks: kept }, into('zip')));
   }
   if (wanted('zst')) {
-    const options = { board, hostnames, level: levels.zst, zstd: await versionOf('zstd') };
-    await runner.run(zst, options, { disk, chunks: kept }, into('zst'));
+    const options = { board, hostnames, level: levels.zst, zstd };
+    make(`${board}-zst`, runner.run(zst, options, { disk, chunks: kept }, into('zst')));
   }
+  // One that fails leaves none of the others at work.
+  await Promise.allSettled(making);
+  return Object.fromEntries(await Promise.all(making));
 }
 
 /** What one board of a build was made by. */
@@ -82,6 +103,8 @@ export interface BoardRecord {
   readonly plan: BoardPlan;
   readonly budget: Budget;
   readonly stages: readonly StageRecord[];
+  /** Results that hold digests of the board's files. */
+  readonly sums: Readonly<Record<`sums ${string}`, Input>>;
 }
 
 export interface Closing {
@@ -93,12 +116,13 @@ export interface Closing {
   readonly epoch: number;
 }
 
-/** Digests all files, writes the manifest, and removes what an earlier build left and this one does not make. */
+/** Writes the manifest when all files are on the medium, and removes what an earlier build left and this one does not make. */
 export async function close({ loaded, lock, runner, folder, boards, epoch }: Closing): Promise<void> {
   const { profile } = loaded;
   const parts = boards.flatMap(({ plan }) =>
     profile.outputs.map((output) => outputPart(plan.board.name, output)),
   );
+  await runner.settled();
   await OutputFolder.retire(folder, [...parts, 'manifest']);
   const devices = boards.flatMap(({ plan }) =>
     plan.devices.map(({ name, hostname, place }) => {
@@ -132,7 +156,8 @@ export async function close({ loaded, lock, runner, folder, boards, epoch }: Clo
   };
   const last = (board: string) => boards.find(({ plan }) => plan.board.name === board)?.stages ?? [];
   const inputs: Record<string, Input> = { folder: { path: folder, digest: '' } };
-  for (const { plan } of boards) {
+  for (const { plan, sums } of boards) {
+    Object.assign(inputs, sums);
     // Every result of a board shapes its files; what names them is in the records.
     const keys = last(plan.board.name).map(({ key }) => key);
     inputs[plan.board.name] = { path: folder, digest: digestOfValue(keys) };
@@ -149,6 +174,7 @@ export async function close({ loaded, lock, runner, folder, boards, epoch }: Clo
     inputs,
     new OutputFolder(folder, 'manifest'),
   );
+  await runner.settled();
 }
 
 function packaged({ name, version: of, sha256 }: { name: string; version: string; sha256: string }) {

@@ -1,9 +1,21 @@
 // The folder that a build's files leave by. Files appear by renames, what they replace is only what an earlier build of
 // edgekiln put there, and a record beside them tells which build they are of.
-import { access, chmod, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  constants,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { partialName, sweepPartials } from './partial.ts';
+import { Settling } from './settling.ts';
 import { areWhole, type FileStates, statesIn } from './whole.ts';
 
 interface BuildRecord {
@@ -15,6 +27,12 @@ interface BuildRecord {
 
 /** What vouches for a whole build: gone before the first of its files changes, made again when all are there. */
 const seals = ['manifest.json', 'SHA256SUMS'];
+
+/** Files in place; the build may go on with them, and ends when they are settled. */
+export interface Kept {
+  readonly folder: string;
+  readonly settled: Promise<void>;
+}
 
 /** Where results of the last stage are kept instead of the store. One stage has one such folder. */
 export class OutputFolder {
@@ -34,14 +52,18 @@ export class OutputFolder {
     return this.folder;
   }
 
-  /** Lets `make` fill a folder beside and then puts its files in place; files of an earlier build that are not made any more go. */
-  async keep(key: string, make: (folder: string) => Promise<void>): Promise<string> {
+  /**
+   * Lets `make` fill a folder beside and then puts its files in place; files of an earlier build that are not made any
+   * more go. The files count as the build's when they are settled.
+   */
+  async keep(key: string, make: (folder: string, settling: Settling) => Promise<void>): Promise<Kept> {
     const partial = join(this.folder, partialName());
     await sweepPartials(this.folder);
     await OutputFolder.make(this.folder);
     await mkdir(partial, { mode: 0o700 });
+    const settling = new Settling();
     try {
-      await make(partial);
+      await make(partial, settling);
       const before = await this.#record();
       // From here to the new record the folder counts as nobody's build.
       for (const seal of seals) await rm(join(this.folder, seal), { force: true });
@@ -50,17 +72,28 @@ export class OutputFolder {
       // Images hold the device's key: they are for their owner only.
       for (const name of Object.keys(files)) {
         if (/\.img(\.zip|\.zst)?$/.test(name)) await chmod(join(partial, name), 0o600);
+        // Letting go of a large file takes its time: it is done behind. Not every filesystem has such links.
+        await link(join(this.folder, name), join(partial, `old ${name}`)).catch(() => {});
         await rename(join(partial, name), join(this.folder, name));
       }
       for (const name of Object.keys(before?.files ?? {})) {
         if (!(name in files)) await rm(join(this.folder, name), { force: true });
       }
-      const record: BuildRecord = { version: 1, key, files };
+      return { folder: this.folder, settled: this.#settle(partial, settling, { version: 1, key, files }) };
+    } catch (error) {
+      await settling.end().catch(() => {});
+      await rm(partial, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async #settle(partial: string, settling: Settling, record: BuildRecord): Promise<void> {
+    try {
+      await settling.end();
       await writeFile(join(this.folder, this.#recordName), `${JSON.stringify(record)}\n`);
     } finally {
       await rm(partial, { recursive: true, force: true });
     }
-    return this.folder;
   }
 
   /** Makes the folder where there is none, and refuses one that cannot be written: before the long work, too. */

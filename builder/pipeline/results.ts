@@ -6,6 +6,7 @@ import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import type { Store } from '../artifacts/store.ts';
 import { partialName, sweepPartials } from './partial.ts';
+import { Settling } from './settling.ts';
 import { areWhole, isFileStates, statesIn } from './whole.ts';
 
 /** Names a stage's result: the SHA-256 (hex) of everything that shapes it. */
@@ -70,13 +71,18 @@ export class ResultStore {
   }
 
   /** Lets `make` fill an empty folder and gives the result's final place. Whoever else made it meanwhile wins. */
-  async keep(stage: string, key: string, make: (folder: string) => Promise<void>): Promise<string> {
+  async keep(
+    stage: string,
+    key: string,
+    make: (folder: string, settling: Settling) => Promise<void>,
+  ): Promise<string> {
     const final = this.#path(stage, key);
     await sweepPartials(this.#folder);
     const partial = join(this.#folder, partialName());
     await mkdir(partial, { recursive: true });
     try {
-      await make(partial);
+      const settling = new Settling();
+      await make(partial, settling).finally(() => settling.end());
       await writeFile(join(partial, recordName), JSON.stringify(await statesIn(partial)));
       await rename(partial, final).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;

@@ -114,13 +114,37 @@ describe('a runner', () => {
 });
 
 describe('an output folder', () => {
-  const run = async (text: string) =>
-    runnerWith(recorder()).run(
-      shout,
-      { text },
-      await source(),
-      new OutputFolder(join(folder, 'out'), 'part'),
-    );
+  const output = () => new OutputFolder(join(folder, 'out'), 'part');
+  const run = async (text: string) => {
+    const runner = runnerWith(recorder());
+    await runner.run(shout, { text }, await source(), output());
+    await runner.settled();
+  };
+
+  it('counts as a build when what its stage left to the medium is done', async () => {
+    for (const fails of [true, false]) {
+      let end = (): void => {};
+      const medium = new Promise<void>((resolve, reject) => {
+        end = () => (fails ? reject(new Failure('io', { what: 'lost' })) : resolve());
+      });
+      const lazy: typeof shout = {
+        ...shout,
+        async run(options, inputs, workshop) {
+          await shout.run(options, inputs, workshop);
+          workshop.settles(medium);
+        },
+      };
+      const runner = runnerWith(recorder());
+      const { path, digest } = await runner.run(lazy, { text: 'a' }, await source(), output());
+      expect(await readFile(join(path, 'out.txt'), 'utf8')).toBe('AX');
+      expect(await output().find(digest)).toBe(undefined);
+      end();
+      if (fails) await expect(runner.settled()).rejects.toMatchObject({ kind: 'io' });
+      else await runner.settled();
+      expect(await output().find(digest)).toBe(fails ? undefined : path);
+      expect((await readdir(path)).filter((name) => name.endsWith('.partial'))).toEqual([]);
+    }
+  });
 
   it('is not built again while its files are as they were', async () => {
     runs = 0;

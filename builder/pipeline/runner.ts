@@ -2,8 +2,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
-import type { OutputFolder } from './output.ts';
+import type { Kept, OutputFolder } from './output.ts';
 import { digestOfValue, ResultStore, resultKey } from './results.ts';
+import { Settling } from './settling.ts';
 import type { Stage, Workshop } from './stage.ts';
 
 /** Something a stage works on: where it is, and the digest (or result key) that stands for its content. */
@@ -50,11 +51,14 @@ export interface RunnerOptions {
 /** Where a result is kept: the store, or the folder that a build's files leave by. */
 interface Keeper {
   find(key: string): Promise<string | undefined>;
-  keep(key: string, make: (folder: string) => Promise<void>): Promise<string>;
+  keep(key: string, make: (folder: string, settling: Settling) => Promise<void>): Promise<Kept>;
 }
 
 export class Runner {
+  /** In the order that stages were begun in; whole when none is running. */
   readonly records: StageRecord[] = [];
+  readonly #settling = new Settling();
+  #begun = 0;
   readonly #results: ResultStore;
   readonly #options: RunnerOptions;
 
@@ -76,6 +80,7 @@ export class Runner {
     const { reporter, signal } = this.#options;
     if (signal.aborted) throw new Failure('interrupted', { what: 'interrupted' });
     const { name, version } = stage;
+    const place = this.#begun++;
     const accepted = stage.schema.parse(options);
     const digests = mapInputs(inputs, (input) => input.digest);
     const key = resultKey({ stage: name, version, options: accepted, inputs: digests });
@@ -85,11 +90,12 @@ export class Runner {
     reporter.started(name, stage.summary);
     let path = await keeper.find(key);
     const cached = path !== undefined;
-    path ??= await keeper.keep(key, async (folder) => {
+    path ??= await this.#keep(keeper, key, async (folder, settling) => {
       const workshop: Workshop = {
         result: folder,
         progress: (done, total) => reporter.progress(name, done, total),
         say: (line) => reporter.say(name, line),
+        settles: (work) => settling.add(work),
         signal,
       };
       await stage.run(
@@ -105,21 +111,35 @@ export class Runner {
     const shaped = Object.entries(accepted as object)
       .filter(([, value]) => value !== undefined)
       .map(([option, value]) => [option, digestOfValue(value)]);
-    this.records.push({
+    this.records[place] = {
       stage: name,
       version,
       key,
       cached,
       options: Object.fromEntries(shaped),
       inputs: digests,
-    });
+    };
     return { path, digest: key };
+  }
+
+  /** Ends when the results of all stages that ran are whole. */
+  settled(): Promise<void> {
+    return this.#settling.end();
+  }
+
+  async #keep(keeper: Keeper, key: string, make: Parameters<Keeper['keep']>[1]): Promise<string> {
+    const { folder, settled } = await keeper.keep(key, make);
+    this.#settling.add(settled);
+    return folder;
   }
 
   #keeper(stage: string): Keeper {
     return {
       find: (key) => this.#results.find(stage, key),
-      keep: (key, make) => this.#results.keep(stage, key, make),
+      keep: async (key, make) => ({
+        folder: await this.#results.keep(stage, key, make),
+        settled: Promise.resolve(),
+      }),
     };
   }
 }

@@ -9,6 +9,8 @@ export interface Workshop {
   progress(done: number, total: number): void;
   /** Something worth a line to the person who builds. */
   say(line: string): void;
+  /** Something that the result still waits for, such as the medium. The next stages go on meanwhile; the result counts when it is done. */
+  settles(work: Promise<void>): void;
   /** Aborts when the person interrupts. */
   readonly signal: AbortSignal;
 }

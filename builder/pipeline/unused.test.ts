@@ -41,8 +41,8 @@ it('deflated pieces as well, and nothing that is not ours', async () => {
   const job = { at: 0, length: 4, level: 6, folder: join(folder, 'chunks', 'deflate-6-1') };
   const chunkOf = async (text: string) => {
     writeFileSync(plain, text);
-    await threads.deflate({ ...job, file: plain });
     const name = createHash('sha256').update(text).digest('hex');
+    await threads.deflate({ ...job, file: plain, name });
     return join(job.folder, name.slice(0, 2), name);
   };
   const [used, left] = [await chunkOf('rye!'), await chunkOf('oat!')];

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { planBoards } from '../pipeline/plan.ts';
+import { workshopIn } from '../pipeline/workshop.fixture.ts';
 import { tarball } from '../stages/tarball.ts';
 import { storedFile, unitEntries } from '../tree/contents.ts';
 import { openLayers } from '../tree/layer.ts';
@@ -111,14 +112,13 @@ describe('a base with', () => {
   it('far more in it than a slot holds', async () => {
     writeFileSync(at('bomb.tar.gz'), gzipSync(Buffer.alloc(64 * 1024 ** 2)));
     const result = mkdtempSync(join(folder, 'result-'));
-    const workshop = { result, progress() {}, say() {}, signal: new AbortController().signal };
     const options = {
       sha256: tarball.schema.parse({ sha256: '0'.repeat(64), limit: 1 }).sha256,
       limit: 1024 ** 2,
     };
-    expect(await refusal(() => tarball.run(options, { tarball: at('bomb.tar.gz') }, workshop))).toMatch(
-      /^2: \.\/bomb\.tar\.gz: .*\n {2}because: it unpacks to more than 1048576 bytes/,
-    );
+    expect(
+      await refusal(() => tarball.run(options, { tarball: at('bomb.tar.gz') }, workshopIn(result))),
+    ).toMatch(/^2: \.\/bomb\.tar\.gz: .*\n {2}because: it unpacks to more than 1048576 bytes/);
   });
 
   it('a file larger than any filesystem: refused by its header, not by filling the disk', async () => {

@@ -10,6 +10,7 @@ import { resolveDebian } from '../artifacts/debian/resolve.ts';
 import { epochOf } from '../artifacts/lock.ts';
 import { isSha256, type Sha256 } from '../artifacts/sha256.ts';
 import { digestOf, Store } from '../artifacts/store.ts';
+import { workshopIn } from '../pipeline/workshop.fixture.ts';
 import type { Entry } from '../tree/entry.ts';
 import { indexTar } from '../tree/tar.ts';
 import { type BaseOptions, base } from './base.ts';
@@ -30,8 +31,7 @@ async function run(name: string, options: Partial<BaseOptions>): Promise<string>
     sourceDateEpoch: 0,
     ...options,
   };
-  const workshop = { result, progress: () => {}, say: () => {}, signal: new AbortController().signal };
-  await base.run(base.schema.parse(all), { store: store.root }, workshop);
+  await base.run(base.schema.parse(all), { store: store.root }, workshopIn(result));
   return join(result, 'base.tar');
 }
 

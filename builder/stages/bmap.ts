@@ -12,7 +12,7 @@ const schema = z.strictObject({ board: z.string(), hostnames: z.array(z.string()
 export const bmap: Stage<z.output<typeof schema>, { readonly disk: string }> = {
   name: 'bmap',
   summary: 'names the blocks that carry data, with their digests',
-  version: 1,
+  version: 2,
   schema,
   async run({ board, hostnames }, { disk }, workshop) {
     const survey = await readSurvey(disk, board);

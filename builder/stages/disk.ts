@@ -1,6 +1,6 @@
 // The images: a board's layout with the slot in it, and for each device its stamp.
 
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { bootStateSize, encodeBootState, flashedState, successor } from '../../formats/bootstate.ts';
@@ -8,12 +8,13 @@ import { type Stamp, stampOffset, stampSize } from '../../formats/stamp.ts';
 import { bootStateFiles, grubScript } from '../bootloaders/grub.ts';
 import { planFat } from '../disk/fat/plan.ts';
 import { planGpt } from '../disk/gpt/plan.ts';
-import { writeToFile } from '../disk/output.ts';
+import { writeUnsynced } from '../disk/output.ts';
 import type { Volume } from '../disk/volume.ts';
-import { hashing, watched, zeros } from '../disk/volumes.ts';
+import { watched, zeros } from '../disk/volumes.ts';
 import { Keyring } from '../keys/keyring.ts';
-import { copyImage, surveyImage, writeSurvey } from '../pack/survey.ts';
+import { type Digests, Following, surveyAgain, surveyImage, writeSurvey } from '../pack/survey.ts';
 import { Threads } from '../pack/threads.ts';
+import { onMedium } from '../pipeline/medium.ts';
 import type { Stage } from '../pipeline/stage.ts';
 import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid } from '../site/identity.ts';
@@ -41,7 +42,7 @@ const schema = z.strictObject({
 });
 
 type DiskOptions = z.output<typeof schema>;
-type DiskInputs = Readonly<Record<'base' | 'tree' | 'slot' | 'shim' | 'grub' | 'keys', string>>;
+type DiskInputs = Readonly<Record<'base' | 'programs' | 'tree' | 'slot' | 'shim' | 'grub' | 'keys', string>>;
 
 /** Larger than what a medium rewrites at a time, hopefully: a torn write of one copy must not touch the other. Bytes. */
 const bootStateBlock = 64 * 1024;
@@ -53,49 +54,56 @@ const noteSize = 4096;
 export const disk: Stage<DiskOptions, DiskInputs> = {
   name: 'disk',
   summary: 'writes the partitioned image of every device',
-  version: 5,
+  version: 6,
   schema,
   async run(options, inputs, workshop) {
     const slotTree = openSlot(inputs);
     const esp = await planEsp(options, inputs, workshop.signal);
-    const slot = hashing(
-      planSlot(slotTree, {
-        size: options.layout.slotA.size,
-        identity: [...options.identity, 'a'],
-        epoch: options.epoch,
-      }),
-    );
-    const image = planImage(options, esp.volume, slot.volume);
-    const [first = '', ...others] = options.devices.map(({ hostname }) =>
-      join(workshop.result, `${hostname}.img`),
-    );
+    const slot = planSlot(slotTree, {
+      size: options.layout.slotA.size,
+      identity: [...options.identity, 'a'],
+      epoch: options.epoch,
+    });
+    const image = planImage(options, esp.volume, slot);
+    const files = options.devices.map(({ hostname }) => join(workshop.result, `${hostname}.img`));
+    const [first = '', ...copies] = files;
     const mapped = image.mapped.reduce((sum, { start, end }) => sum + end - start, 0);
     let done = 0;
     const told = (bytes: number): void => {
       done += bytes;
-      workshop.progress(done, (1 + others.length) * mapped);
+      workshop.progress(done, mapped);
     };
-    await writeToFile(watched(image, workshop.signal, told), first);
-    slotTree.close();
-    const content = {
-      digest: slot.digest(),
-      mapped: slot.volume.mapped.map(({ start, end }) => [start, end] as const),
-    };
-    const stamps = await stampsOf(options, inputs.keys, esp.bootState, content);
-    writeInPlace(first, stampOffset, stamps[0] ?? new Uint8Array());
+    const { start, size } = options.layout.slotA;
+    const following = new Following(watched(image, workshop.signal, told));
     const threads = new Threads({ signal: workshop.signal });
     try {
-      const digests = surveyImage(first, image, threads);
-      const copies = others.map(async (to, index) => {
-        const but = { at: stampOffset, bytes: stamps[index + 1] ?? new Uint8Array() };
-        const made = await copyImage(first, image, { threads, copy: { to, but }, digests });
-        told(mapped);
-        return made;
+      const { written, volume } = following;
+      const writing = writeUnsynced(volume, first);
+      // Its digests and its copies are made behind the writer.
+      const part = { start, end: start + size };
+      const surveying = surveyImage(first, image, { threads, part, copies, written });
+      const [known] = await Promise.all([surveying, writing]).catch(async (error: unknown) => {
+        // Who is left must not be at work in a folder that goes away.
+        following.stop();
+        await threads.close();
+        await Promise.allSettled([surveying, writing]);
+        throw error;
       });
-      const all = await Promise.all([digests, ...copies]);
-      const images = Object.fromEntries(
-        options.devices.map(({ hostname }, index) => [hostname, all[index] ?? { sha256: '', runs: [] }]),
-      );
+      slotTree.close();
+      const content = {
+        digest: known.part,
+        mapped: slot.mapped.map((range) => [range.start, range.end] as const),
+      };
+      const stamps = await stampsOf(options, inputs.keys, esp.bootState, content);
+      const images: Record<string, Digests> = {};
+      for (const [index, { hostname }] of options.devices.entries()) {
+        const stamp = stamps[index] ?? new Uint8Array();
+        const file = files[index] ?? '';
+        writeInPlace(file, stampOffset, stamp);
+        workshop.settles(onMedium(file));
+        const but = { start: stampOffset, end: stampOffset + stamp.length };
+        images[hostname] = await surveyAgain(file, image, { threads, but, known });
+      }
       await writeSurvey(workshop.result, options.identity.at(-1) ?? '', { ...image, images });
     } finally {
       await threads.close();
@@ -174,7 +182,6 @@ function writeInPlace(file: string, at: number, bytes: Uint8Array): void {
   const descriptor = openSync(file, 'r+');
   try {
     writeSync(descriptor, bytes, 0, bytes.length, at);
-    fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }

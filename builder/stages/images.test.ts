@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { dockerFiles, type FixtureImage, ociFiles, writeTar } from '../artifacts/images/archive.fixture.ts';
+import { workshopIn } from '../pipeline/workshop.fixture.ts';
 import { type ImagesOptions, images } from './images.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-test-'));
@@ -27,13 +28,7 @@ async function run(inputs: Record<string, string>, more: Partial<ImagesOptions> 
   mkdirSync(result);
   const given = { architecture: 'amd64' as const, archives: Object.keys(inputs), wanted };
   const options: ImagesOptions = { ...given, whole: [], disabled: [], ...more };
-  const signal = new AbortController().signal;
-  await images.run(images.schema.parse(options), inputs, {
-    result,
-    progress: () => {},
-    say: () => {},
-    signal,
-  });
+  await images.run(images.schema.parse(options), inputs, workshopIn(result));
   return result;
 }
 

@@ -2,22 +2,27 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { copyImage, surveyImage, writeSurvey } from '../pack/survey.ts';
+import { readSums } from '../pack/sums.ts';
+import { surveyAgain, surveyImage, writeSurvey } from '../pack/survey.ts';
 import { Threads } from '../pack/threads.ts';
-import type { Workshop } from '../pipeline/stage.ts';
+import { workshopIn } from '../pipeline/workshop.fixture.ts';
 import { bmap } from './bmap.ts';
+import { digest } from './digest.ts';
 import { zip } from './zip.ts';
 import { zst } from './zst.ts';
 
@@ -52,31 +57,35 @@ beforeAll(async () => {
   const image = Buffer.alloc(size);
   for (const [index, { start, end }] of mapped.entries()) bytes(end - start, index + 1).copy(image, start);
   writeFileSync(first, image);
-  const digests = surveyImage(first, { size, mapped }, threads);
-  const copy = { to: second, but: { at: 3 * MiB, bytes: bytes(65_536, 100) } };
-  const images = {
-    one: await digests,
-    two: await copyImage(first, { size, mapped }, { threads, copy, digests }),
-  };
-  copy.but.bytes.copy(image, copy.but.at);
+  const part = { start: 4 * MiB, end: 20 * MiB };
+  const known = await surveyImage(first, { size, mapped }, { threads, part, copies: [second] });
+  expect(known.part).toBe(
+    createHash('sha256')
+      .update(image.subarray(4 * MiB, 18 * MiB + 4096))
+      .digest('hex'),
+  );
   expect(readFileSync(second).equals(image)).toBe(true);
+  bytes(65_536, 100).copy(image, 3 * MiB);
+  const descriptor = openSync(second, 'r+');
+  writeSync(descriptor, image, 3 * MiB, 65_536, 3 * MiB);
+  closeSync(descriptor);
+  const but = { start: 3 * MiB, end: 3 * MiB + 65_536 };
+  const images = { one: known, two: await surveyAgain(second, { size, mapped }, { threads, but, known }) };
   expect(statSync(second).blocks * 512).toBeLessThan(20 * MiB);
   await threads.close();
   await writeSurvey(disk, 'board', { size, mapped, images });
-  await bmap.run({ board: 'board', hostnames }, { disk }, workshop(maps));
+  await bmap.run({ board: 'board', hostnames }, { disk }, workshopIn(maps));
 });
 afterAll(() => rmSync(work, { recursive: true }));
-
-function workshop(result: string): Workshop {
-  return { result, progress: () => {}, say: () => {}, signal: new AbortController().signal };
-}
 
 async function packed(name: string, chunks: string): Promise<string> {
   const result = join(work, name);
   mkdirSync(result);
+  const workshop = workshopIn(result);
   const facts = { board: 'board', site: 'bakery', edgekiln: '0', medium: size, epoch: 1_700_000_000 };
-  await zip.run({ ...facts, hostnames, level: 6, zlib: '1' }, { disk, bmap: maps, chunks }, workshop(result));
-  await zst.run({ board: 'board', hostnames, level: 3, zstd: '1' }, { disk, chunks }, workshop(result));
+  await zip.run({ ...facts, hostnames, level: 6, zlib: '1' }, { disk, bmap: maps, chunks }, workshop);
+  await zst.run({ board: 'board', hostnames, level: 3, zstd: '1' }, { disk, chunks }, workshop);
+  await workshop.settled();
   return result;
 }
 
@@ -95,15 +104,15 @@ const keptFiles = (chunks: string): string[] =>
     .map((name) => join(chunks, name))
     .filter((path) => statSync(path).isFile());
 
-it('each image is read once for digests that others agree with', () => {
+const sumOf = (file: string): string => execFileSync('sha256sum', [file], { encoding: 'utf8' }).slice(0, 64);
+
+it('digests and block maps are those that others find', async () => {
+  const sums = join(work, 'sums');
+  mkdirSync(sums);
+  await digest.run({ board: 'board', hostnames }, { disk }, workshopIn(sums));
   for (const hostname of hostnames) {
     const image = join(disk, `${hostname}.img`);
-    const survey: { images: Record<string, { sha256: string }> } = JSON.parse(
-      readFileSync(join(disk, '.edgekiln-board.survey'), 'utf8'),
-    );
-    expect(execFileSync('sha256sum', [image], { encoding: 'utf8' }).slice(0, 64)).toBe(
-      survey.images[hostname]?.sha256,
-    );
+    expect((await readSums(sums, 'board'))[`${hostname}.img`]).toBe(sumOf(image));
     const copy = join(work, 'copy');
     execFileSync('bmaptool', ['copy', '--bmap', join(maps, `${hostname}.img.bmap`), image, copy], {
       stdio: 'pipe',
@@ -126,6 +135,9 @@ it('zip and zst hold the images, and their bytes do not tell what was kept from 
     ])
       execFileSync('sh', ['-c', `${unpack} | ${same}`, 'sh', join(cold, file ?? ''), image]);
   }
+  for (const kind of ['zip', 'zst'])
+    for (const [name, sum] of Object.entries(await readSums(cold, `board-${kind}`)))
+      expect(sum).toBe(sumOf(join(cold, name)));
   const before = new Map(keptFiles(chunks).map((path) => [path, statSync(path).ino]));
   expect(digestsIn(await packed('warm', chunks))).toEqual(digestsIn(cold));
   expect(keptFiles(chunks).map((path) => statSync(path).ino)).toEqual([...before.values()]);

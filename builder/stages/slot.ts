@@ -29,11 +29,14 @@ type SlotOptions = z.output<typeof schema>;
 /** Says in the slot what made it, as a path in it. */
 export const imageFile = 'usr/lib/edgekiln/image.json';
 
-/** `slot.tar` goes over base and tree; `slot.json` says what the filesystem will take. */
-export const slot: Stage<SlotOptions, Readonly<Record<'base' | 'tree' | 'initrd', string>>> = {
+/** The stages whose folders hold the layers under that of `slot`, and what the layers are called. */
+type Layers = 'base' | 'programs' | 'tree';
+
+/** `slot.tar` goes over base, programs and tree; `slot.json` says what the filesystem will take. */
+export const slot: Stage<SlotOptions, Readonly<Record<Layers | 'initrd', string>>> = {
   name: 'slot',
   summary: 'adds the initrd and proves that the root filesystem fits',
-  version: 2,
+  version: 3,
   schema,
   async run(options, inputs, workshop) {
     const { epoch: mtime } = options;
@@ -60,9 +63,10 @@ export const slot: Stage<SlotOptions, Readonly<Record<'base' | 'tree' | 'initrd'
 };
 
 /** The whole tree of a slot, from the folders of the stages that made its layers. */
-export function openSlot(folders: Readonly<Record<'base' | 'tree' | 'slot', string>>): Tree {
+export function openSlot(folders: Readonly<Record<Layers | 'slot', string>>): Tree {
   return openLayers([
     join(folders.base, 'base.tar'),
+    join(folders.programs, 'programs.tar'),
     join(folders.tree, 'tree.tar'),
     join(folders.slot, 'slot.tar'),
   ]);

@@ -1,5 +1,4 @@
-// What is laid over a base: overlays, the agent, k3s, accounts, the site's public facts, and the profile's own files.
-import { readdir } from 'node:fs/promises';
+// What is laid over a base and its programs: overlays, accounts, the site's public facts, and the profile's own files.
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
@@ -8,7 +7,6 @@ import {
   renderAgentConfig,
   siteKeyFile,
 } from '../../formats/agentconfig.ts';
-import { appsFolder } from '../../formats/app.ts';
 import { Failure } from '../../formats/errors.ts';
 import { defaultPersist, parsePersist, persistFile, renderPersist } from '../../formats/persist.ts';
 import type { Stage } from '../pipeline/stage.ts';
@@ -63,14 +61,14 @@ const schema = z.strictObject({
 export type TreeOptions = z.output<typeof schema>;
 
 /** The inputs are the base's folder and files of this machine; `tree.tar` in the result goes over the base. */
-export type TreeInputs = Readonly<
-  Record<'base' | 'overlay' | 'lan' | 'agent' | 'k3s' | 'images' | 'apps' | `file ${string}`, string>
-> & { readonly locales?: string };
+export type TreeInputs = Readonly<Record<'base' | 'overlay' | 'lan' | `file ${string}`, string>> & {
+  readonly locales?: string;
+};
 
 export const tree: Stage<TreeOptions, TreeInputs> = {
   name: 'tree',
-  summary: 'lays overlays, agent, k3s and accounts over the base',
-  version: 5,
+  summary: 'lays overlays, configuration and accounts over the base',
+  version: 6,
   schema,
   async run(options, inputs, workshop) {
     const base = openLayers([join(inputs.base, 'base.tar')]);
@@ -79,7 +77,6 @@ export const tree: Stage<TreeOptions, TreeInputs> = {
     await writeLayer(join(workshop.result, 'tree.tar'), [
       ...(await readOverlay(inputs.overlay, { journal }, epoch)),
       ...(await readOverlay(inputs.lan, { ...options.lan }, epoch)),
-      ...(await programs(inputs, epoch)),
       ...configuration(options),
       ...accounts(base, options),
       ...(await ownFiles(options, inputs)),
@@ -142,38 +139,6 @@ export function refuseUnfit(base: Tree): void {
     why: 'the agent and the start of the system need them',
     fix: 'put the packages nodejs, systemd-sysv, e2fsprogs, fdisk and util-linux into the base',
   });
-}
-
-async function programs(inputs: TreeInputs, mtime: number): Promise<Entry[]> {
-  return [
-    await storedFile('usr/lib/edgekiln/edgekiln-node.mjs', inputs.agent, { mode: 0o644, mtime }),
-    await storedFile('usr/local/bin/k3s', inputs.k3s, { mode: 0o755, mtime }),
-    ...(await imageArchives(inputs.images, mtime)),
-    ...(await appFiles(inputs.apps, mtime)),
-    ...['kubectl', 'crictl', 'ctr'].map((name) => symlink(`usr/local/bin/${name}`, 'k3s', mtime)),
-  ];
-}
-
-/** The archives stay in the slot, under their digests; the agent binds them into a folder that k3s may write to. */
-async function imageArchives(folder: string, mtime: number): Promise<Entry[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.tar.zst')).sort();
-  return Promise.all(
-    names.map((name) =>
-      storedFile(`usr/lib/edgekiln/images/${name}`, join(folder, name), { mode: 0o644, mtime }),
-    ),
-  );
-}
-
-/** Manifests may hold secrets: root alone reads them. */
-async function appFiles(folder: string, mtime: number): Promise<Entry[]> {
-  const names = (await readdir(folder))
-    .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
-    .sort();
-  return Promise.all(
-    names.map((name) =>
-      storedFile(`${appsFolder.slice(1)}/${name}`, join(folder, name), { mode: 0o600, mtime }),
-    ),
-  );
 }
 
 function configuration(options: TreeOptions): Entry[] {

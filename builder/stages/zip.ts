@@ -1,15 +1,17 @@
 // The zip that balenaEtcher flashes: the image, and in `.meta/` what it is and which of its blocks carry data.
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { crc32 } from '../disk/crc32.ts';
 import type { Range } from '../disk/volume.ts';
 import { crcShift, joinCrc } from '../pack/crc.ts';
-import { JoinedFile, type Stretch } from '../pack/joined.ts';
 import { inOrder } from '../pack/ordered.ts';
-import { differing, readSurvey, type Survey, touching } from '../pack/survey.ts';
-import { type Deflated, Threads } from '../pack/threads.ts';
+import { writeSums } from '../pack/sums.ts';
+import { chunksOf, readSurvey } from '../pack/survey.ts';
+import { type Deflated, type Stretch, Threads } from '../pack/threads.ts';
 import { directory, localHeader, type ZipEntry } from '../pack/zip.ts';
+import { onMedium } from '../pipeline/medium.ts';
 import type { Stage } from '../pipeline/stage.ts';
 
 const schema = z.strictObject({
@@ -28,9 +30,6 @@ const schema = z.strictObject({
 
 type ZipOptions = z.output<typeof schema>;
 
-/** Bytes that are deflated at a time, each piece for itself: as much as stays the same from build to build. */
-const chunk = 1024 * 1024;
-
 /** The end of a deflate stream whose pieces all end by a sync flush: a last block with nothing in it (RFC 1951). */
 const lastBlock = Uint8Array.of(0x03, 0x00);
 
@@ -38,38 +37,40 @@ const lastBlock = Uint8Array.of(0x03, 0x00);
 export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', string>>> = {
   name: 'zip',
   summary: 'packs the images for balenaEtcher',
-  version: 1,
+  version: 2,
   schema,
   async run(options, inputs, workshop) {
-    const survey = await readSurvey(inputs.disk, options.board);
+    const { board, hostnames, epoch } = options;
+    const survey = await readSurvey(inputs.disk, board);
     const threads = new Threads({ signal: workshop.signal });
-    const total = survey.size * options.hostnames.length;
+    const deflate = deflater(options, inputs.chunks, threads);
+    const joined: Promise<readonly [name: string, sha256: string]>[] = [];
     let done = 0;
-    let first: Packed | undefined;
-    const ends: Promise<void>[] = [];
     try {
-      for (const hostname of options.hostnames) {
-        const packed = pack(hostname, { survey, options, inputs, first, threads, signal: workshop.signal });
+      for (const hostname of hostnames) {
+        const image = join(inputs.disk, `${hostname}.img`);
+        const ahead = { ahead: 4 * threads.count, signal: workshop.signal };
+        const pieces: Piece[] = [];
+        for await (const piece of inOrder(chunksOf(survey, hostname), ahead, (one) => deflate(image, one))) {
+          pieces.push(piece);
+          done += piece.length;
+          workshop.progress(done, survey.size * hostnames.length);
+        }
         const meta = {
           '.meta/manifest.json': etcherManifest(options, hostname),
           '.meta/image.bmap': await readFile(join(inputs.bmap, `${hostname}.img.bmap`)),
         };
-        const { pieces, end } = await writeZip(packed, {
-          target: join(workshop.result, `${hostname}.img.zip`),
-          name: `${hostname}.img`,
-          size: survey.size,
-          meta,
-          epoch: options.epoch,
-          wrote: (bytes) => {
-            done += bytes;
-            workshop.progress(done, total);
-          },
+        const parts = zipOf(pieces, { name: `${hostname}.img`, size: survey.size, meta, epoch });
+        const name = `${hostname}.img.zip`;
+        const to = join(workshop.result, name);
+        const made = threads.join({ to, parts }).then(({ sha256 }) => {
+          workshop.settles(onMedium(to));
+          return [name, sha256] as const;
         });
-        first ??= { hostname, pieces };
-        end.catch(() => {}); // it is awaited below
-        ends.push(end);
+        made.catch(() => {}); // it is awaited below
+        joined.push(made);
       }
-      await Promise.all(ends);
+      await writeSums(workshop.result, `${board}-zip`, Object.fromEntries(await Promise.all(joined)));
     } finally {
       await threads.close();
     }
@@ -86,104 +87,69 @@ function etcherManifest({ site, edgekiln, medium }: ZipOptions, hostname: string
   return Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`, 'utf8');
 }
 
-/** Deflated bytes that are in a zip already. */
-interface Written extends Stretch {
-  readonly crc: number;
-}
-
 /** A piece of an image; `length` is that of the plain bytes. */
-type Piece = (Deflated | Written) & { readonly length: number };
+type Piece = Deflated & { readonly length: number };
 
-/** The first zip of a board. */
-interface Packed {
-  readonly hostname: string;
-  readonly pieces: readonly Written[];
-}
-
-interface PackWork {
-  readonly survey: Survey;
-  readonly options: Pick<ZipOptions, 'level' | 'zlib'>;
-  readonly inputs: { readonly disk: string; readonly chunks: string };
-  readonly first: Packed | undefined;
-  readonly threads: Threads;
-  readonly signal: AbortSignal;
-}
-
-/** An image's pieces in order. What is as in the first image of the board is taken from its zip. */
-function pack(hostname: string, work: PackWork): AsyncGenerator<Piece> {
-  const { survey, options, inputs, first, threads, signal } = work;
-  const file = join(inputs.disk, `${hostname}.img`);
-  const job = {
-    level: options.level,
-    folder: join(inputs.chunks, `deflate-${options.level}-${options.zlib}`),
-  };
-  const holds = touching(survey.runs);
-  const differs = touching(first === undefined ? survey.runs : differing(survey, first.hostname, hostname));
-  const zeros = new Map<number, Promise<Deflated>>();
-  const piece = async (range: Range): Promise<Piece> => {
-    const { start: at, end } = range;
+/** Deflates chunks of images. What holds the same is deflated once, for all images and builds. */
+function deflater(
+  { level, zlib }: ZipOptions,
+  chunks: string,
+  threads: Threads,
+): (file: string, chunk: Range & { readonly digest: string | undefined }) => Promise<Piece> {
+  const folder = join(chunks, `deflate-${level}-${zlib}`);
+  const made = new Map<string, Promise<Deflated>>();
+  return async (file, { start: at, end, digest }) => {
     const length = end - at;
-    const same = differs(range) ? undefined : first?.pieces[at / chunk];
-    if (same !== undefined) return { length, ...same };
-    if (holds(range)) return { length, ...(await threads.deflate({ ...job, file, at, length })) };
-    const made = zeros.get(length) ?? threads.deflate({ ...job, at, length });
-    zeros.set(length, made);
-    return { length, ...(await made) };
+    const name = digest ?? digestOfZeros(length);
+    const source = digest === undefined ? {} : { file };
+    const piece = made.get(name) ?? threads.deflate({ ...source, at, length, level, folder, name });
+    made.set(name, piece);
+    return { ...(await piece), length };
   };
-  return inOrder(chunksOf(survey.size), { ahead: 4 * threads.count, signal }, piece);
 }
 
-function* chunksOf(size: number): Generator<Range> {
-  for (let start = 0; start < size; start += chunk) yield { start, end: Math.min(size, start + chunk) };
+const zeros = new Map<number, string>();
+
+/** The same for nearly all holes. */
+function digestOfZeros(length: number): string {
+  const digest = zeros.get(length) ?? createHash('sha256').update(new Uint8Array(length)).digest('hex');
+  zeros.set(length, digest);
+  return digest;
 }
 
-interface ZipWork {
-  readonly target: string;
+interface Contents {
+  /** Name of the image in the zip, and its bytes. */
   readonly name: string;
-  /** Bytes of the image. */
   readonly size: number;
   readonly meta: Readonly<Record<string, Buffer>>;
   readonly epoch: number;
-  wrote(bytes: number): void;
 }
 
-/** Writes a zip, and gives where the pieces of its image are, and when it is on the medium. */
-async function writeZip(
-  pieces: AsyncIterable<Piece>,
-  { target, name, size, meta, epoch, wrote }: ZipWork,
-): Promise<{ pieces: Written[]; end: Promise<void> }> {
-  const output = new JoinedFile(target);
-  const written: Written[] = [];
-  try {
-    const begun: ZipEntry = { name, size, compressedSize: 0, crc: 0, deflated: true, at: 0 };
-    const room = localHeader(begun, epoch);
-    output.append(room);
-    let crc = 0;
-    for await (const piece of pieces) {
-      const { at } = output;
-      if ('bytes' in piece) output.append(piece.bytes);
-      else output.appendFrom(piece);
-      written.push({ crc: piece.crc, file: target, at, size: output.at - at });
-      crc = joinCrc(crc, piece.crc, shiftOf(piece.length));
-      wrote(piece.length);
-    }
-    output.append(lastBlock);
-    const image = { ...begun, crc, compressedSize: output.at - room.length };
-    output.write(localHeader(image, epoch), 0);
-    const entries = [image];
-    for (const [path, bytes] of Object.entries(meta)) {
-      const facts = { size: bytes.length, compressedSize: bytes.length, crc: crc32(bytes) };
-      const entry = { name: path, ...facts, deflated: false, at: output.at };
-      entries.push(entry);
-      output.append(localHeader(entry, epoch));
-      output.append(bytes);
-    }
-    output.append(directory(entries, output.at, epoch));
-  } catch (error) {
-    output.close();
-    throw error;
+/** What a zip is put together of, from its first byte to its last. */
+function zipOf(
+  pieces: readonly Piece[],
+  { name, size, meta, epoch }: Contents,
+): (Stretch | { readonly bytes: Uint8Array })[] {
+  const crc = pieces.reduce((sum, piece) => joinCrc(sum, piece.crc, shiftOf(piece.length)), 0);
+  const compressedSize = pieces.reduce((sum, piece) => sum + piece.size, lastBlock.length);
+  const image: ZipEntry = { name, size, compressedSize, crc, deflated: true, at: 0 };
+  const header = localHeader(image, epoch);
+  let at = header.length + compressedSize;
+  const entries = [image];
+  const parts: (Stretch | { readonly bytes: Uint8Array })[] = [
+    { bytes: header },
+    ...pieces.map((piece) => ({ file: piece.file, at: piece.at, size: piece.size })),
+    { bytes: lastBlock },
+  ];
+  for (const [path, bytes] of Object.entries(meta)) {
+    const facts = { size: bytes.length, compressedSize: bytes.length, crc: crc32(bytes) };
+    const entry = { name: path, ...facts, deflated: false, at };
+    entries.push(entry);
+    const own = localHeader(entry, epoch);
+    parts.push({ bytes: own }, { bytes });
+    at += own.length + bytes.length;
   }
-  return { pieces: written, end: output.end() };
+  return [...parts, { bytes: directory(entries, at, epoch) }];
 }
 
 const shifts = new Map<number, number>();

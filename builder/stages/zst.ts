@@ -1,13 +1,15 @@
 // The images as .img.zst: frames one behind the other. Each stretch of an image is a frame for itself, made once for
 // all devices and all builds in which it holds the same, and one that carries no data is not read.
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Range } from '../disk/volume.ts';
 import { Frames } from '../pack/frames.ts';
-import { JoinedFile, type Stretch } from '../pack/joined.ts';
 import { inOrder } from '../pack/ordered.ts';
-import { differing, readSurvey, touching } from '../pack/survey.ts';
-import { Threads } from '../pack/threads.ts';
+import { writeSums } from '../pack/sums.ts';
+import { chunk, chunksOf, readSurvey, type Survey } from '../pack/survey.ts';
+import { type Stretch, Threads } from '../pack/threads.ts';
+import { onMedium } from '../pipeline/medium.ts';
 import { sweepPartials } from '../pipeline/partial.ts';
 import type { Stage } from '../pipeline/stage.ts';
 
@@ -20,13 +22,13 @@ const schema = z.strictObject({
 });
 
 /** Bytes of an image that become one frame: as much as stays the same from build to build. */
-const stretch = 16 * 1024 * 1024;
+const stretch = 16 * chunk;
 
 /** `HOSTNAME.img.zst` for each image of `disk`; `chunks` keeps frames. */
 export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunks', string>>> = {
   name: 'zst',
   summary: 'packs the images with zstd',
-  version: 2,
+  version: 3,
   schema,
   async run({ board, hostnames, level, zstd }, { disk, chunks }, workshop) {
     const { result, signal } = workshop;
@@ -35,43 +37,46 @@ export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunk
     const folder = join(chunks, `zstd-${level}-${zstd}`);
     await sweepPartials(folder);
     const frames = new Frames({ folder, level, threads, signal });
+    const joined: Promise<readonly [name: string, sha256: string]>[] = [];
     let done = 0;
-    const [first = ''] = hostnames;
-    const made = new Map<number, Promise<Stretch>>();
-    const ends: Promise<void>[] = [];
     try {
       for (const hostname of hostnames) {
         const image = join(disk, `${hostname}.img`);
-        const holds = touching(survey.runs);
-        const differs = touching(differing(survey, first, hostname));
-        const frame = (range: Range): Promise<Stretch> => {
-          const known = differs(range) ? undefined : made.get(range.start);
-          const own = known ?? (holds(range) ? frames.of(image, range) : frames.zeros(range));
-          if (hostname === first) made.set(range.start, own);
-          return own;
-        };
-        const output = new JoinedFile(join(result, `${hostname}.img.zst`));
-        try {
-          const ranges = stretches(survey.size);
-          for await (const each of inOrder(ranges, { ahead: threads.count, signal }, frame)) {
-            output.appendFrom(each);
-            workshop.progress(++done, hostnames.length * Math.ceil(survey.size / stretch));
-          }
-        } catch (error) {
-          output.close();
-          throw error;
+        const ahead = { ahead: threads.count, signal };
+        const parts: Stretch[] = [];
+        for await (const each of inOrder(stretchesOf(survey, hostname), ahead, (one) =>
+          frames.of(image, one),
+        )) {
+          parts.push(each);
+          workshop.progress(++done, hostnames.length * Math.ceil(survey.size / stretch));
         }
-        const end = output.end();
-        end.catch(() => {}); // it is awaited below
-        ends.push(end);
+        const name = `${hostname}.img.zst`;
+        const to = join(result, name);
+        const made = threads.join({ to, parts }).then(({ sha256 }) => {
+          workshop.settles(onMedium(to));
+          return [name, sha256] as const;
+        });
+        made.catch(() => {}); // it is awaited below
+        joined.push(made);
       }
-      await Promise.all(ends);
+      await writeSums(result, `${board}-zst`, Object.fromEntries(await Promise.all(joined)));
     } finally {
       await threads.close();
     }
   },
 };
 
-function* stretches(size: number): Generator<Range> {
-  for (let start = 0; start < size; start += stretch) yield { start, end: Math.min(size, start + stretch) };
+/** An image's stretches in their order, by what they hold; one without a digest is a hole. */
+function* stretchesOf(
+  survey: Survey,
+  hostname: string,
+): Generator<Range & { readonly digest: string | undefined }> {
+  const chunks = [...chunksOf(survey, hostname)];
+  for (let at = 0; at < chunks.length; at += stretch / chunk) {
+    const own = chunks.slice(at, at + stretch / chunk);
+    const [start, end] = [own[0]?.start ?? 0, own.at(-1)?.end ?? 0];
+    const hole = own.every(({ digest }) => digest === undefined);
+    const text = own.map((one) => `${one.end - one.start} ${one.digest ?? 'zeros'}\n`).join('');
+    yield { start, end, digest: hole ? undefined : createHash('sha256').update(text).digest('hex') };
+  }
 }

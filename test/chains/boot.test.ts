@@ -39,10 +39,12 @@ describe('a build', () => {
       ['apps', true],
       ['images', true],
       ['base', true],
+      ['programs', true],
       ['tree', true],
       ['initrd', true],
       ['slot', true],
       ['disk', true],
+      ['digest', true],
       ['manifest', true],
     ]);
   });
@@ -58,7 +60,13 @@ describe('a build', () => {
     writeFileSync(join(site.folder, 'changed.lock.yaml'), readFileSync(join(site.folder, 'boot.lock.yaml')));
     const { stages } = JSON.parse(site.edgekiln('build', changed, '--output', 'again', '--json').stdout);
     const made = stages.filter((stage: { cached: boolean }) => !stage.cached);
-    expect(made.map((stage: { stage: string }) => stage.stage)).toEqual(['tree', 'slot', 'disk', 'manifest']);
+    expect(made.map((stage: { stage: string }) => stage.stage)).toEqual([
+      'tree',
+      'slot',
+      'disk',
+      'digest',
+      'manifest',
+    ]);
     rmSync(join(site.folder, 'again'), { recursive: true });
   });
 });

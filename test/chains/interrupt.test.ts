@@ -69,7 +69,19 @@ async function build(stage?: string): Promise<Ended> {
   return { status, worked, stderr };
 }
 
-const stages = ['images', 'base', 'tree', 'initrd', 'slot', 'disk', 'bmap', 'zip', 'zst'] as const;
+const stages = [
+  'images',
+  'base',
+  'programs',
+  'tree',
+  'initrd',
+  'slot',
+  'disk',
+  'bmap',
+  'digest',
+  'zip',
+  'zst',
+] as const;
 
 it.each(stages)(
   'in %s',

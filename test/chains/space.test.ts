@@ -65,11 +65,13 @@ const digests = (): string => readFileSync(join(output, 'SHA256SUMS'), 'utf8');
 const stages: readonly (readonly [stage: string, left: () => string[]])[] = [
   ['images', () => results('images')],
   ['base', () => results('base')],
+  ['programs', () => results('programs')],
   ['tree', () => results('tree')],
   ['initrd', () => results('initrd')],
   ['slot', () => results('slot')],
   ['disk', () => [join(output, '.edgekiln-qemu-x86_64.json')]],
   ['bmap', () => [join(output, '.edgekiln-qemu-x86_64-bmap.json')]],
+  ['digest', () => results('digest')],
   ['zip', () => [join(output, '.edgekiln-qemu-x86_64-zip.json')]],
   ['zst', () => [join(output, '.edgekiln-qemu-x86_64-zst.json'), join(store, 'results/chunks')]],
   ['manifest', () => [join(output, '.edgekiln-manifest.json')]],
@@ -91,7 +93,7 @@ describe.skipIf(process.getuid?.() !== 0)('with no space left', () => {
   let whole: string;
   beforeAll(() => {
     mkdirSync(room);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2560m', 'edgekiln-test', room]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6g', 'edgekiln-test', room]);
     mkdirSync(store);
     symlinkSync(join(storeFolder(), 'sha256'), join(store, 'sha256'));
     copyQuickstartLock(join(work, 'tight.lock.yaml'));
@@ -130,7 +132,7 @@ outputs: [image, zip, zst, bmap]
   it('no more: the next build makes the same as the first', () => {
     const { status, worked, stderr } = build();
     expect(status, stderr).toBe(0);
-    expect(worked).toEqual(stages.map(([stage]) => stage));
+    expect([...worked].sort()).toEqual(stages.map(([stage]) => stage).sort());
     expect(digests()).toBe(whole);
   }, 300_000);
 });

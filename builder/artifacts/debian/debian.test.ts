@@ -1,5 +1,5 @@
 // From a signed archive to a lock and a filled store: with apt itself, on a miniature archive.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -204,5 +204,18 @@ describe('fetching', () => {
     await fetch({ offline: true });
     for (const deb of [...set.install, ...set.extract]) await store.need(deb.sha256, deb.name);
     expect(archive.mirror.asked.length).toBe(before + 2);
+  });
+
+  test('at a glance, a file of the right size passes until it is used; a shorter one does not', async () => {
+    const [deb] = set.install;
+    if (deb === undefined) throw new Error('the set is not empty');
+    const path = store.pathOf(deb.sha256);
+    chmodSync(path, 0o644);
+    writeFileSync(path, Buffer.alloc(deb.size));
+    await fetch({ offline: true, glance: true });
+    truncateSync(path, deb.size - 1);
+    expect((await failure(fetch({ offline: true, glance: true }))).kind).toBe('dependency');
+    await fetch();
+    await store.need(deb.sha256, deb.name);
   });
 });

@@ -14,6 +14,8 @@ export interface FetchOptions {
   readonly mirrors: () => Promise<Mirrors>;
   /** Take nothing from the network. */
   readonly offline?: boolean;
+  /** What is there with the right size is taken as whole: whoever uses it reads it. */
+  readonly glance?: boolean;
   readonly signal?: AbortSignal;
   /** Bytes done, of how many. */
   readonly progress?: (done: number, total: number) => void;
@@ -22,9 +24,9 @@ export interface FetchOptions {
 /** How many files are asked of apt at a time: what is had so far survives an interruption. */
 const batch = 40;
 
-/** Makes sure that every .deb of a set is in the store, whole. */
+/** Makes sure that every .deb of a set is in the store. */
 export async function fetchDebs(set: DebianSet, options: FetchOptions): Promise<void> {
-  const missing = await missingOf([...set.install, ...set.extract], options.store);
+  const missing = await missingOf([...set.install, ...set.extract], options);
   if (missing.length === 0) return;
   if (options.offline) throw notInStore(missing, options.store);
   const mirrors = await options.mirrors();
@@ -105,9 +107,14 @@ function notInStore(missing: readonly Deb[], store: Store): Failure {
   });
 }
 
-async function missingOf(debs: readonly Deb[], store: Store): Promise<Deb[]> {
+async function missingOf(debs: readonly Deb[], { store, glance = false }: FetchOptions): Promise<Deb[]> {
   const missing: Deb[] = [];
-  for (const deb of debs) if ((await store.find(deb.sha256)) === undefined) missing.push(deb);
+  for (const deb of debs) {
+    const there = glance
+      ? await store.seems(deb.sha256, deb.size)
+      : (await store.find(deb.sha256)) !== undefined;
+    if (!there) missing.push(deb);
+  }
   return missing;
 }
 

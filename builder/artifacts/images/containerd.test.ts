@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { workshopIn } from '../../pipeline/workshop.fixture.ts';
 import { images } from '../../stages/images.ts';
 
 const k3s = process.env['EDGEKILN_K3S'];
@@ -251,7 +252,7 @@ describe.skipIf(k3s === undefined)('with the containerd of k3s', () => {
         disabled: [],
       },
       Object.fromEntries(names.map((name) => [name, join(work, name)])),
-      { result, progress: () => {}, say: () => {}, signal: new AbortController().signal },
+      workshopIn(result),
     );
   }, 120_000);
 
