@@ -152,6 +152,12 @@ export const mutants: readonly Mutant[] = [
     to: 'export const foundingCounts = 1e9 * minute;',
   },
   {
+    rule: 'an agent that keeps its data of a lost cluster keeps others from founding',
+    file: 'founding.ts',
+    from: 'if (server || !over) return true;',
+    to: 'return true;',
+  },
+  {
     rule: 'a ballot that failed is not tried again',
     file: 'proposer.ts',
     from: "turn.due('propose', now + ballotPause / 2",
