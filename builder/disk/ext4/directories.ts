@@ -128,11 +128,11 @@ function writeLeaves({ leaves, order }: DirectoryPlan, names: Names, room: () =>
     return;
   }
   let start = 0;
-  let fetched: Fetched | undefined;
+  const fetched = new Fetched();
   for (const { from, to } of leaves) {
-    if (fetched === undefined || to > start + fetched.positions.length) {
+    if (to > start + fetched.count) {
       start = from;
-      fetched = new Fetched(names, order.subarray(start, start + AT_ONCE));
+      fetched.fetch(names, order.subarray(start, start + AT_ONCE));
     }
     writeLeaf(room(), 0, fetched.positions.subarray(from - start, to - start), fetched);
   }

@@ -30,27 +30,29 @@ export interface WritableNames {
 
 /**
  * Names of a part of an order (at most `AT_ONCE`), copied in the order they are kept in: page after page, as many may
- * not be in memory.
+ * not be in memory. One object is filled again and again.
  */
 export class Fetched implements WritableNames {
+  count = 0;
   /** 0, 1, 2 and so on. */
-  readonly positions: Uint32Array;
-  readonly #inodes: Uint32Array;
-  readonly #types: Uint8Array;
+  readonly positions = Uint32Array.from({ length: AT_ONCE }, (_, position) => position);
+  readonly #keys = new Float64Array(AT_ONCE);
+  readonly #inodes = new Uint32Array(AT_ONCE);
+  readonly #types = new Uint8Array(AT_ONCE);
   /** Where each name begins in the bytes, and where the last one ends. */
-  readonly #starts: Uint32Array;
-  readonly #bytes: Buffer;
+  readonly #starts = new Uint32Array(AT_ONCE + 1);
+  #bytes = Buffer.alloc(0);
 
-  constructor(names: Names, order: Uint32Array) {
-    const count = order.length;
-    const keys = Float64Array.from(order, (i, position) => i * AT_ONCE + position).sort();
-    this.positions = Uint32Array.from(order, (_, position) => position);
-    this.#inodes = new Uint32Array(count);
-    this.#types = new Uint8Array(count);
-    this.#starts = new Uint32Array(count + 1);
-    for (const key of keys) this.#starts[(key % AT_ONCE) + 1] = names.length(Math.floor(key / AT_ONCE));
-    for (let at = 1; at <= count; at++) this.#starts[at] = this.#start(at) + this.#start(at - 1);
-    this.#bytes = Buffer.allocUnsafe(this.#start(count));
+  fetch(names: Names, order: Uint32Array): void {
+    this.count = order.length;
+    const keys = this.#keys.subarray(0, this.count);
+    for (const [position, i] of order.entries()) keys[position] = i * AT_ONCE + position;
+    keys.sort();
+    const starts = this.#starts;
+    for (const key of keys) starts[(key % AT_ONCE) + 1] = names.length(Math.floor(key / AT_ONCE));
+    for (let at = 1; at <= this.count; at++) starts[at] = this.#start(at) + this.#start(at - 1);
+    const total = this.#start(this.count);
+    if (this.#bytes.length < total) this.#bytes = Buffer.allocUnsafeSlow(total);
     for (const key of keys) {
       const i = Math.floor(key / AT_ONCE);
       const position = key % AT_ONCE;
