@@ -50,7 +50,8 @@ function serverSays(state: State, now: number, echo: Challenge | undefined, boot
   return step(state, { kind: 'message', now, random: 9, message }, sealsOf(2)).state;
 }
 
-const wait = (state: State, now: number) => step(state, { kind: 'tick', now, random: 77 + now }, sealsOf(2)).state;
+const wait = (state: State, now: number) =>
+  step(state, { kind: 'tick', now, random: 77 + now }, sealsOf(2)).state;
 
 describe('an agent that hears its server', () => {
   it('answers a boot that it has just proven: that one waits for an echo too', () => {

@@ -75,16 +75,12 @@ function found(turn: Turn, identity: Identity): void {
 }
 
 /** A peer says that it is in a cluster, or founds one and has not taken too long. */
-function clusterHeard({ peers, record }: State, now: number): boolean {
+function clusterHeard({ peers }: State, now: number): boolean {
   return peers.some((peer) => {
     if (!alive(peer, now, serverSilent)) return false;
     const { hello, foundingSince } = peer;
-    if (hello?.cluster?.ready === true) {
-      const { server, identity } = hello.cluster;
-      // An agent that keeps its data of a cluster that is proven lost, and waits for a person, keeps nobody from going on.
-      const over = record.past.some(({ certificate }) => certificate.value.cluster === identity.cluster);
-      if (server || !over) return true;
-    }
+    // An agent holds because its cluster is gone and its data is not: it waits for a person, the others go on.
+    if (hello?.cluster?.ready === true && (hello.cluster.server || hello.phase !== 'holding')) return true;
     return foundingSince !== undefined && now - foundingSince < foundingCounts;
   });
 }

@@ -170,9 +170,7 @@ function considerServingAgain(turn: Turn, membership: Membership): void {
   const { state, now } = turn;
   const own = membership.identity.cluster;
   const works = membership.role !== 'agent' || serverOf(state, own, now) !== undefined;
-  if (state.record.decided?.value.cluster !== own || !membership.ready || !works) return;
-  state.alarms = state.alarms.filter((alarm) => alarm !== 'holds-data' && alarm !== 'two-clusters');
-  lookAgain(turn, membership);
+  if (state.record.decided?.value.cluster === own && membership.ready && works) lookAgain(turn, membership);
 }
 
 /** Out of holding, beside a cluster of its own. */

@@ -75,9 +75,9 @@ function wasTold({ alarms }: World, ...kinds: readonly Alarm[]): boolean {
 
 /** One of two boards with one stamp, denied, or without a place: it waits for a person, and has no part in the rest. */
 function isOutside(world: World, board: Board): boolean {
-  const { state, place, device } = board;
+  const { state, place, device, stamped } = board;
   if (state?.site.members[place]?.denied === true) return wasTold(world, 'denied');
-  if (world.boards.some((other) => other !== board && other.device === device))
+  if (!stamped.claimed && world.boards.some((other) => other !== board && other.device === device))
     return wasTold(world, 'clone', 'join-refused');
   return place === nowhere && state?.alarms.includes('no-place') === true;
 }

@@ -154,8 +154,8 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'an agent that keeps its data of a lost cluster keeps others from founding',
     file: 'founding.ts',
-    from: 'if (server || !over) return true;',
-    to: 'return true;',
+    from: "&& (hello.cluster.server || hello.phase !== 'holding')",
+    to: '',
   },
   {
     rule: 'a ballot that failed is not tried again',
