@@ -33,11 +33,12 @@ const SOURCE = 19;
 const OFFSET = 20;
 const XATTRS = 22;
 const HOLES = 23;
-const NAME_HASH = 24;
 
 /** In place of the number of a source file: its segments are among the details. */
 const PIECES = 0xffff_ffff;
 const BUDGET = 24 * 1024 * 1024;
+/** Plans of directories with so many names together are kept, a few bytes each; others are made twice. */
+const MOST_PLANNED = 200_000;
 
 /** Inode kinds by file type code. */
 const kinds = (Object.keys(fileType) as InodeKind[]).reduce<InodeKind[]>((list, kind) => {
@@ -52,6 +53,9 @@ export class Census {
   readonly #files = new FileNumbers();
   readonly #details = new Details(BUDGET * 0.125, this.#files);
   readonly #seed: readonly number[];
+  /** How directories are spread over blocks: asked for when they are counted, and when they are written. */
+  readonly #plans = new Map<Index, DirectoryPlan>();
+  #planned = 0;
 
   constructor(seed: readonly number[]) {
     this.#seed = seed;
@@ -221,14 +225,9 @@ export class Census {
       count: children.length,
       length,
       hash(i, seed) {
-        // It is asked for twice: when the directory is counted and when it is written.
-        const known = records.get(at(i), NAME_HASH);
-        if (known !== 0) return known;
         const place = records.get(at(i), NAME);
         const start = strings.startOf(place);
-        const hash = hashName(strings.page(place), seed, start, start + length(i));
-        records.set(at(i), NAME_HASH, hash);
-        return hash;
+        return hashName(strings.page(place), seed, start, start + length(i));
       },
       put(i, block, to) {
         const place = records.get(at(i), NAME);
@@ -241,7 +240,17 @@ export class Census {
       inode: (i) => this.inode(at(i)),
       type: (i) => records.get(at(i), LENGTH_TYPE) >>> 16,
     };
-    return { plan: planDirectory(names, this.#seed), names };
+    return { plan: this.#plan(index, names), names };
+  }
+
+  #plan(index: Index, names: Names): DirectoryPlan | string {
+    const known = this.#plans.get(index);
+    if (known !== undefined) return known;
+    const plan = planDirectory(names, this.#seed);
+    if (typeof plan === 'string' || this.#planned + names.count > MOST_PLANNED) return plan;
+    this.#plans.set(index, plan);
+    this.#planned += names.count;
+    return plan;
   }
 
   inode(index: Index): number {
