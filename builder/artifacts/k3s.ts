@@ -1,5 +1,4 @@
 // The files of a k3s release.
-import { Failure } from '../../formats/errors.ts';
 import type { Architecture } from './debian/apt.ts';
 import { parseReference } from './images/reference.ts';
 import type { PinnedFile } from './lock.ts';
@@ -51,17 +50,16 @@ export async function pinK3s(
 /** An empty list would let every image pass the gate, and a web page none. */
 async function pinList(name: string, sums: PublishedSums, options: PinOptions): Promise<PinnedFile> {
   if (sums.digests.has('k3s-images.txt')) return pinPublished(name, sums, options);
-  const bytes = await smallFile(name, options);
-  const lines = bytes
-    .toString('utf8')
+  const bytes = await smallFile(name, options, notAList);
+  return { name, ...(await options.store.put(bytes)) };
+}
+
+function notAList(text: string): string | undefined {
+  const lines = text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
+  if (lines.length === 0) return 'it is no list of images: it names none';
   const wrong = lines.find((line) => parseReference(line) === undefined);
-  if (lines.length > 0 && wrong === undefined) return { name, ...(await options.store.put(bytes)) };
-  throw new Failure('dependency', {
-    what: `${name} is not a list of images`,
-    why: wrong === undefined ? 'it names none' : `it has the line ${wrong.slice(0, 80)}`,
-    fix: 'look at what the mirror gives; another one, or a folder laid out like the releases: EDGEKILN_K3S_MIRROR=…',
-  });
+  return wrong === undefined ? undefined : `it is no list of images: it has the line ${wrong.slice(0, 80)}`;
 }

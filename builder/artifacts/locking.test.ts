@@ -213,7 +213,8 @@ describe('k3s', () => {
     const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
     published['k3s-images.txt'] = kept;
     expect(kind).toBe('dependency');
-    expect(problems[0]).toMatchObject({ what: `k3s/${release}/k3s-images.txt is not a list of images`, why });
+    expect(problems[0]?.what).toBe(`k3s/${release}/k3s-images.txt cannot be had`);
+    expect(problems[0]?.why).toContain(`k3s-images.txt: it is no list of images: ${why}`);
   });
 
   test('whose list of images is not the published one is refused, where one is published', async () => {
@@ -227,11 +228,29 @@ describe('k3s', () => {
 
   test('that publishes no digest for a file is refused', async () => {
     const kept = published['sha256sum-amd64.txt'];
-    published['sha256sum-amd64.txt'] = Buffer.from('<html>');
+    published['sha256sum-amd64.txt'] = Buffer.from(`${'0'.repeat(64)}  other\n`);
     const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
     published['sha256sum-amd64.txt'] = kept ?? Buffer.alloc(0);
     expect(kind).toBe('dependency');
     expect(problems[0]?.what).toBe('k3s has no published digest');
+  });
+
+  test('from the next mirror, where one answers everything with a page to log in', async () => {
+    const good = process.env['EDGEKILN_K3S_MIRROR'];
+    const portal = await startMirror(serve(Buffer.from('<html>Please log in</html>')));
+    const lock = async (...mirrors: (string | undefined)[]) => {
+      process.env['EDGEKILN_K3S_MIRROR'] = mirrors.join(' ');
+      return makeLock(await profile(), { ...options(), update: false });
+    };
+    expect((await lock(portal.url, good)).lock.files.map(({ name }) => name).sort()).toEqual(
+      Object.values(k3sFiles(release, 'amd64')).sort(),
+    );
+    const { kind, problems } = await failure(lock(portal.url));
+    process.env['EDGEKILN_K3S_MIRROR'] = good;
+    await portal.stop();
+    expect(kind).toBe('dependency');
+    expect(problems[0]).toMatchObject({ what: `k3s/${release}/sha256sum-amd64.txt cannot be had` });
+    expect(problems[0]?.why).toContain('it gives no digests');
   });
 
   test('of one’s own is taken by its digest, or refused', async () => {

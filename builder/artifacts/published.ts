@@ -66,7 +66,8 @@ export function parseSums(text: string): Map<string, Sha256> {
 /** The digests that a file of sums publishes. */
 export async function publishedSums(name: string, options: PinOptions): Promise<Map<string, Sha256>> {
   options.say(`${name}: digests from ${new URL(urlsOf(name)[0] ?? '').host || 'a folder'}`);
-  return parseSums((await smallFile(name, options)).toString('utf8'));
+  const none = (text: string) => (parseSums(text).size > 0 ? undefined : 'it gives no digests');
+  return parseSums((await smallFile(name, options, none)).toString('utf8'));
 }
 
 /** Pins a file by the digest that `sums` publishes for it, and brings it into the store. */
@@ -89,12 +90,19 @@ export async function pinPublished(
   return { name, size: (await stat(path)).size, sha256 };
 }
 
-/** A small file whose digest nobody knows yet, from the first mirror that has it. */
-export async function smallFile(name: string, { signal, offline }: DownloadOptions): Promise<Buffer> {
+/** A small file whose digest nobody knows yet, from the first mirror that has it. `wrong` says why a text cannot be it. */
+export async function smallFile(
+  name: string,
+  { signal, offline }: DownloadOptions,
+  wrong: (text: string) => string | undefined,
+): Promise<Buffer> {
   const said: string[] = [];
   for (const url of offline ? [] : urlsOf(name)) {
     try {
-      return await smallFileAt(new URL(url), signal);
+      const bytes = await smallFileAt(new URL(url), signal);
+      const why = wrong(bytes.toString('utf8'));
+      if (why === undefined) return bytes;
+      said.push(`${url}: ${why}`);
     } catch (error) {
       if (signal?.aborted) {
         throw new Failure('interrupted', { what: `the download of ${name} was stopped` }, error);

@@ -126,6 +126,8 @@ export interface App {
       };
   /** Image archives, absolute paths. */
   readonly images: readonly string[];
+  /** Names of images that its objects do not tell of. */
+  readonly needs: readonly string[];
 }
 
 export interface User {

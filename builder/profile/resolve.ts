@@ -88,9 +88,9 @@ function resolveFormation({ policy, founder, onFounderLoss }: Written['formation
   return { policy, founder };
 }
 
-function resolveApp({ name, namespace, manifests, chart, images }: Item<'apps'>, folder: string): App {
+function resolveApp({ name, namespace, manifests, chart, images, needs }: Item<'apps'>, folder: string): App {
   const absolute = (path: string) => resolvePath(folder, path);
-  const common = { name, namespace, images: images.map(absolute) };
+  const common = { name, namespace, images: images.map(absolute), needs };
   if (chart === undefined) {
     return { ...common, source: { kind: 'manifests', paths: (manifests ?? []).map(absolute) } };
   }

@@ -55,6 +55,17 @@ const app = (name: string, kind: string, image: string): SiteApp => ({
 });
 const apps = [app('web', 'containers', 'shop/web'), app('till', 'initContainers', 'ghcr.io/shop/till:1')];
 
+test('that an app names itself, by full names', async () => {
+  const given = profile('{ standIn: true }');
+  const needy = { ...given, apps: given.apps.map((one) => ({ ...one, needs: ['shop/worker'] })) };
+  const { wanted } = await imagesOfSite(needy, 'amd64', { lock, store, apps: [] });
+  expect(wanted).toEqual(
+    ['web', 'till'].map((name) => {
+      return { name: 'docker.io/shop/worker:latest', by: `app ${name} (needs)` };
+    }),
+  );
+});
+
 test('of a release: its list less what is disabled, and the apps', async () => {
   const { wanted, archives } = await imagesOfSite(
     profile(`{ release: ${release}, config: { disable: [servicelb] } }`),

@@ -9,7 +9,14 @@ import { k3sFiles } from '../k3s.ts';
 import type { Lock, PinnedFile } from '../lock.ts';
 import type { Sha256 } from '../sha256.ts';
 import { digestOf, type Store } from '../store.ts';
-import { disabledAddons, imagesOfK3s, imagesOfObjects, imagesOfOptions, type WantedImage } from './wanted.ts';
+import {
+  disabledAddons,
+  imagesByName,
+  imagesOfK3s,
+  imagesOfObjects,
+  imagesOfOptions,
+  type WantedImage,
+} from './wanted.ts';
 
 /** An archive on this machine, under the name that people know it by. */
 export interface SiteArchive {
@@ -41,6 +48,7 @@ export async function imagesOfSite(
   const archives = [...k3s.archives];
   for (const { name, objects } of from.apps) wanted.push(...imagesOfObjects(objects, `app ${name}`));
   for (const app of profile.apps) {
+    wanted.push(...imagesByName(app.needs, `app ${app.name} (needs)`));
     for (const path of app.images) {
       const { sha256 } = await digestLocal(path, `an image archive of app ${app.name}`);
       archives.push({ name: `${basename(path)} of app ${app.name}`, path, sha256 });

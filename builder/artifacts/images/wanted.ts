@@ -48,6 +48,11 @@ export function imagesOfOptions(config: Readonly<Record<string, unknown>>): Want
   });
 }
 
+/** The images that an app names by itself. */
+export function imagesByName(names: readonly string[], by: string): WantedImage[] {
+  return names.map((name) => wanted(name, by));
+}
+
 /** The images of the containers in Kubernetes objects, wherever a pod is described in them. */
 export function imagesOfObjects(objects: readonly unknown[], by: string): WantedImage[] {
   const names = new Set<string>();

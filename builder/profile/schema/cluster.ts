@@ -1,5 +1,6 @@
 // k3s and what runs on it.
 import { z } from 'zod';
+import { parseReference } from '../../artifacts/images/reference.ts';
 import { label, path, sha256, text, url } from './fields.ts';
 
 const setting = z.union(
@@ -117,6 +118,17 @@ export const apps = z
           .array(path('an image archive, as docker save or skopeo make them'))
           .default([])
           .describe('Archives of the images it needs: a site without internet pulls none.'),
+        needs: z
+          .array(
+            z
+              .string()
+              .refine(
+                (name) => parseReference(name) !== undefined,
+                'the name of an image, such as nginx:1.29',
+              ),
+          )
+          .default([])
+          .describe('Images that its manifests do not name, such as those an operator starts.'),
       })
       .meta({ oneOf: [{ required: ['manifests'] }, { required: ['chart'] }] }),
   )
