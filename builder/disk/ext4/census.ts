@@ -3,7 +3,7 @@ import { Details, FileNumbers } from '../../tree/details.ts';
 import type { Segment, Xattrs } from '../../tree/entry.ts';
 import type { Facts } from '../../tree/inodes.ts';
 import { ByteStrings, Records, setLong } from '../../tree/pages.ts';
-import { type DirectoryPlan, planDirectory } from './directories.ts';
+import { type DirectoryPlan, DirectoryPlans } from './directories.ts';
 import { type LogicalRun, runsOf } from './extents.ts';
 import { hashName } from './hash.ts';
 import { fileType, type InodeKind } from './inodes.ts';
@@ -37,8 +37,6 @@ const HOLES = 23;
 /** In place of the number of a source file: its segments are among the details. */
 const PIECES = 0xffff_ffff;
 const BUDGET = 24 * 1024 * 1024;
-/** Plans of directories with so many names together are kept, a few bytes each; others are made twice. */
-const MOST_PLANNED = 200_000;
 
 /** Inode kinds by file type code. */
 const kinds = (Object.keys(fileType) as InodeKind[]).reduce<InodeKind[]>((list, kind) => {
@@ -52,13 +50,10 @@ export class Census {
   readonly #strings = new ByteStrings(BUDGET * 0.25);
   readonly #files = new FileNumbers();
   readonly #details = new Details(BUDGET * 0.125, this.#files);
-  readonly #seed: readonly number[];
-  /** How directories are spread over blocks: asked for when they are counted, and when they are written. */
-  readonly #plans = new Map<Index, DirectoryPlan>();
-  #planned = 0;
+  readonly #plans: DirectoryPlans;
 
   constructor(seed: readonly number[]) {
-    this.#seed = seed;
+    this.#plans = new DirectoryPlans(seed);
   }
 
   get length(): number {
@@ -240,17 +235,7 @@ export class Census {
       inode: (i) => this.inode(at(i)),
       type: (i) => records.get(at(i), LENGTH_TYPE) >>> 16,
     };
-    return { plan: this.#plan(index, names), names };
-  }
-
-  #plan(index: Index, names: Names): DirectoryPlan | string {
-    const known = this.#plans.get(index);
-    if (known !== undefined) return known;
-    const plan = planDirectory(names, this.#seed);
-    if (typeof plan === 'string' || this.#planned + names.count > MOST_PLANNED) return plan;
-    this.#plans.set(index, plan);
-    this.#planned += names.count;
-    return plan;
+    return { plan: this.#plans.plan(index, names), names };
   }
 
   inode(index: Index): number {

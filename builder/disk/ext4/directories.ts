@@ -33,7 +33,7 @@ export interface DirectoryPlan {
  * Spreads names over blocks. Where one block is too small, the range of hashes is halved until each part fits into a
  * block: a name more or less changes one leaf. A string says why it cannot be done.
  */
-export function planDirectory(names: Names, seed: readonly number[]): DirectoryPlan | string {
+function planDirectory(names: Names, seed: readonly number[]): DirectoryPlan | string {
   const { count } = names;
   const order = new Uint32Array(count);
   const sizes = new Uint16Array(count);
@@ -62,6 +62,31 @@ export function planDirectory(names: Names, seed: readonly number[]): DirectoryP
   const nodes = leaves.length <= ROOT_LIMIT ? 0 : Math.ceil(leaves.length / NODE_LIMIT);
   if (nodes > ROOT_LIMIT) return `it holds ${count} names, more than an index of two levels can`;
   return { blocks: 1 + nodes + leaves.length, indexed: true, leaves, order };
+}
+
+/** Plans of directories with so many names together are kept, a few bytes each; others are made twice. */
+const MOST_KEPT = 200_000;
+
+/** Plans by number of the directory: asked for when it is counted, and when it is written. */
+export class DirectoryPlans {
+  readonly #seed: readonly number[];
+  readonly #plans = new Map<number, DirectoryPlan>();
+  #kept = 0;
+
+  constructor(seed: readonly number[]) {
+    this.#seed = seed;
+  }
+
+  /** As `planDirectory`; the names of a directory are always the same. */
+  plan(directory: number, names: Names): DirectoryPlan | string {
+    const known = this.#plans.get(directory);
+    if (known !== undefined) return known;
+    const plan = planDirectory(names, this.#seed);
+    if (typeof plan === 'string' || this.#kept + names.count > MOST_KEPT) return plan;
+    this.#plans.set(directory, plan);
+    this.#kept += names.count;
+    return plan;
+  }
 }
 
 function splitByHash(sizes: Uint16Array, hashes: Uint32Array, order: Uint32Array): Leaf[] {
