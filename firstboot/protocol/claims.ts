@@ -145,11 +145,11 @@ export function acceptTable(
 
 /** The site as a table fills it; without one no place has a key. Votes under different tables never count together. */
 export function seated(site: Site, table: Table | undefined): Site {
-  const keys = new Map(table?.entries.map(({ place, key }) => [place, key]));
+  const entries = new Map(table?.entries.map((entry) => [entry.place, entry]));
   const members = site.members.map((member): Member | undefined => {
     if (member === undefined) return undefined;
-    const key = keys.get(member.place);
-    return { ...member, key, denied: key !== undefined && site.deniedKeys.includes(key) };
+    const { key, former } = entries.get(member.place) ?? {};
+    return { ...member, key, former, denied: key !== undefined && site.deniedKeys.includes(key) };
   });
   const electorsHash = table === undefined ? site.rosterElectors : (table.founder.slice(0, 16) as ShortHash);
   return { ...site, members, electorsHash };

@@ -19,7 +19,15 @@ import { freshRecord } from './record.ts';
 import { nowhere } from './site.ts';
 import type { Claimant, Draft, Enrolment, OtherTable, State } from './state.ts';
 import type { Incarnation, Milliseconds, PublicKey } from './terms.ts';
-import { fetchLasts, peerSilent, serverSilent, settle, settleAlone, turnToFound } from './timings.ts';
+import {
+  fetchLasts,
+  joinLasts,
+  peerSilent,
+  serverSilent,
+  settle,
+  settleAlone,
+  turnToFound,
+} from './timings.ts';
 import type { Turn } from './turn.ts';
 
 /** Boards without a place that are remembered; more than this is an attack. */
@@ -72,6 +80,8 @@ export function considerPlace(turn: Turn, enrolment: Enrolment): void {
     turn.helloWithin(0);
   }
   if (chosen.place !== 0) fetchTable(turn, chosen.founder, chosen.by);
+  else if (now - state.since.phase >= joinLasts)
+    turn.alarm('no-place', 'the board that opened enrolment is away, or this one was replaced by another');
 }
 
 /** The one it asked before, unless another was decided; else a decided one, then data, then the most boards. */

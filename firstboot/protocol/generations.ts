@@ -111,12 +111,11 @@ function enterGeneration(turn: Turn, generation: number, past: readonly Past[]):
 /** Is every condition met under which this elector may sign that the decided founder is lost? */
 function mayCallLost(state: State, now: number): boolean {
   const { record, site, place } = state;
-  const { decided, seen, membership } = record;
+  const { decided, seen } = record;
   if (decided === undefined || site.policy.kind !== 'first-online') return false;
   if ((site.slots[place] ?? -1) < 0 || record.amnesiac || state.diskFailed || state.cloned) return false;
   const { cluster, founder } = decided.value;
   if (state.doubles.includes(founder)) return false;
-  if (membership?.identity.cluster === cluster && membership.role !== 'agent') return false;
   if (now - state.since.serverless < lostAfter || serverOf(state, cluster, now) !== undefined) return false;
   if (seen?.cluster !== cluster || seen.shared) return false;
   return !seen.data || site.refound;
@@ -125,9 +124,11 @@ function mayCallLost(state: State, now: number): boolean {
 /** Looked at whenever this device watches for its server. */
 export function watchForLoss(turn: Turn): void {
   const { state, now } = turn;
-  const { decided, amnesiac } = state.record;
+  const { decided, amnesiac, membership } = state.record;
   if (decided === undefined) return;
-  if (!quorumAround(state, now) || serverOf(state, decided.value.cluster, now) !== undefined) {
+  const { cluster } = decided.value;
+  const serves = membership?.identity.cluster === cluster && membership.role !== 'agent';
+  if (serves || !quorumAround(state, now) || serverOf(state, cluster, now) !== undefined) {
     turn.since('serverless');
     return;
   }
@@ -136,7 +137,7 @@ export function watchForLoss(turn: Turn): void {
     return;
   }
   if (mayCallLost(state, now)) sayLoss(turn, 'silent', decided);
-  else if (now - state.since.serverless >= lostAfter) turn.alarm('founder-lost', decided.value.cluster);
+  else if (now - state.since.serverless >= lostAfter) turn.alarm('founder-lost', cluster);
 }
 
 /** This place was the decided cluster's only server and holds nothing of it: re-flashed, or set aside. */

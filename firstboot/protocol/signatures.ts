@@ -40,7 +40,7 @@ export function lossStatement(
   return `${cause}|${scope(site, generation)}|${cluster}|${place}|${incarnation}`;
 }
 
-/** Whether the place's own key, as the roster has it, signed the statement. */
+/** Whether the place's own key signed the statement, as the roster or the table has it; or one that had the place before. */
 export function verifyBy(
   signatures: Signatures,
   site: Site,
@@ -48,6 +48,8 @@ export function verifyBy(
   statement: string,
   signature: Signature,
 ): boolean {
-  const key = site.members[place]?.key;
-  return key !== undefined && signatures.verify(key, statement, signature);
+  const member = site.members[place];
+  if (member?.key === undefined) return false;
+  const by = (key: PublicKey): boolean => signatures.verify(key, statement, signature);
+  return by(member.key) || member.former?.some(by) === true;
 }

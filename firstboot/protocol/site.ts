@@ -7,6 +7,8 @@ export interface Member {
   readonly name: string;
   /** Absent while nobody has claimed the place. */
   readonly key: PublicKey | undefined;
+  /** Keys that had the place before, where a table says that boards were replaced: what they signed still counts. */
+  readonly former?: readonly PublicKey[] | undefined;
   /** Whether it may ever become a server. */
   readonly eligible: boolean;
   readonly class: number;

@@ -1,7 +1,7 @@
 // What the rim of a simulated board does for the protocol: datagrams, fetches over TLS, k3s.
 
 import type { Effect } from '../../firstboot/protocol/events.ts';
-import type { ClusterId, Hash, Identity } from '../../firstboot/protocol/terms.ts';
+import type { ClusterId, Hash, Identity, PublicKey } from '../../firstboot/protocol/terms.ts';
 import type { Place } from '../../formats/roster.ts';
 import type { Board } from './board.ts';
 import type { World } from './world.ts';
@@ -55,8 +55,8 @@ export function carryOut(world: World, board: Board, effect: Exclude<Effect, { k
         world,
         board,
         effect.from,
-        // Under another table the place is another board's, at another address.
-        (peer) => (peer.stolen || sameTable(peer, board) ? world.dossierFrom(peer) : undefined),
+        // TLS is with the key of the place: under another table the place is another board's.
+        (peer) => (keyAt(board, effect.from) === peer.key ? world.dossierFrom(peer) : undefined),
         (dossier) => {
           board.feed({ kind: 'dossier', from: effect.from, dossier });
         },
@@ -102,6 +102,6 @@ function fetch<T>(
   if (answer !== undefined) world.later(world.random.between(20, 60), board, () => then(answer));
 }
 
-function sameTable(a: Board, b: Board): boolean {
-  return a.state?.site.electorsHash === b.state?.site.electorsHash;
+function keyAt({ state }: Board, place: Place): PublicKey | undefined {
+  return state?.site.members[place]?.key;
 }

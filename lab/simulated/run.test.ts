@@ -39,6 +39,8 @@ describe('simulator', () => {
     [2_192, 'an agent that keeps its data of a lost cluster keeps nobody from founding'],
     [3_916, 'nobody leaves because a second board says that the founder holds nothing'],
     [58_004, 'a person’s word leaves nobody holding without an alarm'],
+    [203_172, 'what a board signed counts, also after a person gave its place to another'],
+    [166_296, 'an agent that keeps its data of an undecided cluster keeps nobody from founding'],
     [1_822, 'the board that opened a table gives its own place to nobody'],
   ])('seed %i: %s', (seed) => {
     expect(run(draw(seed)).violations).toEqual([]);
