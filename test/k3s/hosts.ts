@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { removeGroups } from '../../lab/namespaces/groups.ts';
 
 const real = process.env['EDGEKILN_K3S'];
 const root = mkdtempSync(join(tmpdir(), 'edgekiln-k3s-'));
@@ -245,8 +246,8 @@ export async function closeNetwork(hosts: readonly Host[]): Promise<void> {
   for (const host of hosts) await host.kill();
   for (let number = 1; number <= hosts.length; number += 1) {
     spawnSync('ip', ['netns', 'del', `${tag}-${number}`]);
-    for (const controller of controllers)
-      spawnSync('rmdir', [`/sys/fs/cgroup/${controller}/${tag}-${number}`]);
+    // A real k3s makes groups below them.
+    await removeGroups(controllers.map((controller) => `/sys/fs/cgroup/${controller}/${tag}-${number}`));
   }
   spawnSync('ip', ['link', 'del', tag]);
   if (process.env['EDGEKILN_KEEP'] === undefined) rmSync(root, { recursive: true, force: true });
