@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { siteKeyFile } from '../../formats/agentconfig.ts';
@@ -26,6 +27,7 @@ import { hashOf, writeToFile } from '../disk/output.ts';
 import { bytesVolume } from '../disk/volumes.ts';
 import { publicPem } from '../keys/keyring.ts';
 import { Threads } from '../pack/threads.ts';
+import { localHeader } from '../pack/zip.ts';
 import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid, uuidBytes } from '../site/identity.ts';
 import { fileEntry } from '../tree/overlay.ts';
@@ -250,6 +252,22 @@ describe('what is no image', () => {
     await expect(withUnpacked(file, signal, () => {})).rejects.toMatchObject({
       kind: 'input',
       problems: [{ where: file, why: expect.stringContaining(why) }],
+    });
+  });
+
+  it.each(['zip', 'zst'])('nor one that would fill the disk: a %s', async (kind) => {
+    const bomb = join(work, `bomb.img.${kind}`);
+    const plain = Buffer.alloc(100 * 1024 ** 2, 'a');
+    const entry = { name: 'bomb.img', size: plain.length, crc: 0, deflated: true, at: 0 };
+    const packed =
+      kind === 'zst'
+        ? execFileSync('zstd', ['-qc'], { input: plain })
+        : Buffer.concat([localHeader({ ...entry, compressedSize: 0 }, 1e9), deflateRawSync(plain)]);
+    writeFileSync(bomb, packed);
+    const error = await withUnpacked(bomb, new AbortController().signal, () => {}).catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      kind: 'input',
+      problems: [{ what: expect.stringMatching(/^it unpacks to more than \d\d MiB$/), where: bomb }],
     });
   });
 

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   openSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ import { pipeline } from 'node:stream/promises';
 import { createInflateRaw } from 'node:zlib';
 import { Failure, systemFailure } from '../../formats/errors.ts';
 import { run } from '../../formats/programs.ts';
+import { mebibytes } from '../pipeline/reporters.ts';
 import { readRange } from './open.ts';
 
 const magic = { zip: '504b0304', zstd: '28b52ffd' } as const;
@@ -25,9 +27,15 @@ function kindOf(file: string): keyof typeof magic | undefined {
   return head === magic.zstd ? 'zstd' : undefined;
 }
 
+/** Bytes of data, zeros aside, that a packed file may hold: far more than any image does, far less than a bomb. */
+function mostIn(file: string): number {
+  return 64 * 1024 ** 2 + 50 * statSync(file).size;
+}
+
 /**
  * Calls `work` with the image in a `.zip` or `.zst`, which is unpacked into the folder for temporary files (as large
- * as what it carries, not as it is long) and removed afterwards. Any other file is given as it is.
+ * as what it carries, not as it is long) and removed afterwards. Any other file is given as it is. Refuses what would
+ * fill the disk.
  */
 export async function withUnpacked<Result>(
   file: string,
@@ -48,18 +56,38 @@ export async function withUnpacked<Result>(
 }
 
 async function unzstd(file: string, image: string, signal: AbortSignal): Promise<void> {
+  const most = mostIn(file);
+  const bomb = new AbortController();
+  const occupied = () => (statSync(image, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+  const watch = setInterval(() => occupied() > most && bomb.abort(), 50);
   try {
-    await run('zstd', ['-dq', '--sparse', file, '-o', image], { cancelSignal: signal });
+    const cancelSignal = AbortSignal.any([signal, bomb.signal]);
+    await run('zstd', ['-dq', '--sparse', file, '-o', image], { cancelSignal });
+    if (occupied() > most) bomb.abort();
+    bomb.signal.throwIfAborted();
   } catch (error) {
+    if (bomb.signal.aborted) throw tooMuch(file, most);
     // A program that ran and gave up (it has a cause; a missing one has none) blames what it was given.
     const gaveUp = error instanceof Failure && error.kind === 'environment' && error.cause !== undefined;
     throw gaveUp ? cannotUnpack(file, error.problems[0]?.why ?? 'it is damaged', error) : error;
+  } finally {
+    clearInterval(watch);
   }
+}
+
+function tooMuch(where: string, most: number): Failure {
+  return new Failure('input', {
+    what: `it unpacks to more than ${mebibytes(most)}`,
+    where,
+    why: 'no image is packed that tightly: this may be an archive that is meant to fill a disk',
+    fix: 'if you trust it, unpack it yourself and give the image',
+  });
 }
 
 function cannotUnpack(where: string, why: string, cause?: unknown): Failure {
   const what = 'the image in it cannot be unpacked';
-  return systemFailure(cause, where) ?? new Failure('input', { what, where, why }, cause);
+  const fix = 'bring it anew from where it was made; sha256sum -c SHA256SUMS there says whether it is whole';
+  return systemFailure(cause, where) ?? new Failure('input', { what, where, why, fix }, cause);
 }
 
 /** Takes the first file out of a zip, which is the image in ours; the end of the deflate stream is the end of it. */
@@ -73,10 +101,11 @@ async function unzip(file: string, image: string, signal: AbortSignal): Promise<
       what: 'this is not a zip that edgekiln made',
       where: file,
       why: `the first file in it is ${name}`,
+      fix: 'unpack it yourself and give the image',
     });
   }
   const start = 30 + (nameLength ?? 0) + (extraLength ?? 0);
-  const target = new SparseFile(image);
+  const target = new SparseFile(image, mostIn(file));
   try {
     await pipeline(
       createReadStream(file, { start, highWaterMark: 1 << 20 }),
@@ -86,23 +115,41 @@ async function unzip(file: string, image: string, signal: AbortSignal): Promise<
     );
   } catch (error) {
     if (signal.aborted) throw new Failure('interrupted', { what: 'unpacking was stopped' }, error);
+    if (error instanceof Overfull) throw tooMuch(file, error.most);
     throw cannotUnpack(file, error instanceof Error ? error.message : String(error), error);
   }
 }
 
-/** Writes what is not zeros, block by block. */
+/** More was to be written than was allowed. */
+class Overfull extends Error {
+  readonly most: number;
+
+  constructor(most: number) {
+    super(`more than ${most} bytes`);
+    this.most = most;
+  }
+}
+
+/** Writes what is not zeros, block by block, and at most so many bytes of it. */
 class SparseFile extends Writable {
   readonly #descriptor: number;
+  readonly #most: number;
   #at = 0;
+  #written = 0;
 
-  constructor(file: string) {
+  constructor(file: string, most: number) {
     super({ highWaterMark: 1 << 21 });
+    this.#most = most;
     this.#descriptor = openSync(file, 'wx', 0o600);
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     try {
-      if (!isZero(chunk)) writeSync(this.#descriptor, chunk, 0, chunk.length, this.#at);
+      if (!isZero(chunk)) {
+        this.#written += chunk.length;
+        if (this.#written > this.#most) throw new Overfull(this.#most);
+        writeSync(this.#descriptor, chunk, 0, chunk.length, this.#at);
+      }
       this.#at += chunk.length;
       done();
     } catch (error) {

@@ -12,11 +12,19 @@ export interface Contents {
   readonly slot: number;
   /** Archives of container images in the slot, compressed. */
   readonly images: number;
+  /** Whether that is all, or only what is known so far. */
+  readonly exact: boolean;
 }
 
 /** Bytes. */
 export interface Budget {
-  readonly slot: { readonly size: number; readonly used: number; readonly growth: number };
+  readonly slot: {
+    readonly size: number;
+    readonly used: number;
+    readonly growth: number;
+    /** Whether `used` is all, or the least. */
+    readonly exact: boolean;
+  };
   readonly data: {
     /** On the smallest medium. */
     readonly size: number;
@@ -56,7 +64,7 @@ export function budgetOf({ board, layout }: BoardPlan, profile: Profile, content
   };
   const sum = Object.values(parts).reduce((total, bytes) => total + bytes, 0);
   return {
-    slot: { size: layout.slotA.size, used: contents.slot, growth: spare },
+    slot: { size: layout.slotA.size, used: contents.slot, growth: spare, exact: contents.exact },
     // Images are removed where more than `high` percent are full: the rest must be below it.
     data: {
       size: Math.max(0, medium - layout.data.start - tail),
@@ -75,9 +83,9 @@ export function overBudget(plan: BoardPlan, loaded: LoadedProfile, budget: Budge
   const lacking = slot.used + slot.growth - slot.size;
   if (lacking > 0) {
     problems.push({
-      what: `the slots of ${board} are too small: ${mebibytes(lacking)} too little`,
+      what: `the slots of ${board} are too small: ${slot.exact ? '' : 'at least '}${mebibytes(lacking)} too little`,
       ...lineOf(plan, loaded, ['slots', 'size']),
-      why: `a slot has ${mebibytes(slot.size)}; this image takes ${mebibytes(slot.used)}, and the next one may take ${growth * 100} % more`,
+      why: `a slot has ${mebibytes(slot.size)}; this image takes ${slot.exact ? '' : 'at least '}${mebibytes(slot.used)}, and the next one may take ${growth * 100} % more`,
       fix: `write slots: {size: ${Math.ceil((slot.used + slot.growth) / (64 * MiB)) * 64}MiB} or more, or leave something out`,
     });
   }

@@ -1,10 +1,8 @@
 // From a loaded profile to images: the one way of the data, stage after stage.
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import type { SiteApp } from '../../formats/app.ts';
 import { Failure } from '../../formats/errors.ts';
 import { localesPackage } from '../artifacts/debian/packages.ts';
-import { pulledAlways } from '../artifacts/images/wanted.ts';
 import { type DebianSet, epochOf, type Lock } from '../artifacts/lock.ts';
 import { lockForBuild } from '../artifacts/locking.ts';
 import type { Store } from '../artifacts/store.ts';
@@ -39,6 +37,7 @@ import { type BoardPlan, planBoards } from './plan.ts';
 import { resultsFolder } from './results.ts';
 import { type Input, type Reporter, Runner, type StageRecord } from './runner.ts';
 import { chunksFolder } from './unused.ts';
+import { warningsOf } from './warnings.ts';
 
 export interface BuildOptions {
   readonly store: Store;
@@ -164,15 +163,10 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const appsResult = await siteApps(sources, runner);
   const apps = await readApps(appsResult.path, profile);
   const imagesResult = await siteImages({ ...sources, apps }, runner);
-  if (profile.k3s.kind === 'file' && profile.k3s.images.length === 0)
-    work.options.reporter.say(
-      'images',
-      'no archive of k3s: without internet its devices start no pod (k3s.images)',
-    );
-  sayPulled(apps, (line) => work.options.reporter.say('images', line));
+  for (const line of warningsOf(profile, apps)) work.options.reporter.say('images', line);
   const archives = await imageBytes(imagesResult.path);
   // The base is not there yet: its packages take more installed than packed.
-  proveFits(plan, loaded, { slot: packedBytes(set) + archives, images: archives });
+  proveFits(plan, loaded, { slot: packedBytes(set) + archives, images: archives, exact: false });
   const baseResult = await makeBase({ plan, set, loaded, runner, epoch, store: work.options.store });
   const programsResult = await runner.run(
     programs,
@@ -226,7 +220,11 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     { size: layout.slotA.size, identity: [...identity, 'a'], kernelArguments, made, epoch },
     { base: baseResult, programs: programsResult, tree: treeResult, initrd: initrdResult },
   );
-  const budget = proveFits(plan, loaded, { slot: await slotBytes(slotResult.path), images: archives });
+  const budget = proveFits(plan, loaded, {
+    slot: await slotBytes(slotResult.path),
+    images: archives,
+    exact: true,
+  });
   for (const line of budgetLines(budget)) work.options.reporter.say('slot', line);
   const leaves = profile.outputs.includes('image');
   const diskResult = await runner.run(
@@ -261,17 +259,6 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
   const chunks = join(work.results, chunksFolder);
   const sums = await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
   return { plan, budget, stages: runner.records.slice(before), sums };
-}
-
-/** What is in the image and asked of a registry all the same. */
-function sayPulled(apps: readonly SiteApp[], say: (line: string) => void): void {
-  for (const { name, objects } of apps) {
-    const images = pulledAlways(objects);
-    if (images.length > 0)
-      say(
-        `app ${name}: without internet it does not start, since it pulls at every start: ${images.join(', ')} (write imagePullPolicy: IfNotPresent, or a tag other than latest)`,
-      );
-  }
 }
 
 /** The time of everything that is made, in seconds since 1970. */

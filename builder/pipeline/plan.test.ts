@@ -65,8 +65,12 @@ describe('the budget', () => {
   if (plan === undefined) throw new Error('there is no plan');
 
   it('keeps a quarter of an image free for the next one, and room for what piles up on data', () => {
-    const budget = budgetOf(plan, loaded.profile, { slot: 400 * MiB, images: 100 * MiB });
-    expect(budget.slot).toEqual({ size: 1024 * MiB, used: 400 * MiB, growth: 100 * MiB });
+    const budget = budgetOf(plan, loaded.profile, {
+      slot: 400 * MiB,
+      images: 100 * MiB,
+      exact: true,
+    });
+    expect(budget.slot).toEqual({ size: 1024 * MiB, used: 400 * MiB, growth: 100 * MiB, exact: true });
     expect(budget.data.parts).toEqual({
       'next image': 500 * MiB,
       'k3s unpacked': 0,
@@ -80,8 +84,13 @@ describe('the budget', () => {
   });
 
   it('refuses a slot that the next image would not fit, by how much, at the line', () => {
-    const budget = budgetOf(plan, loaded.profile, { slot: 900 * MiB, images: 0 });
-    expect(overBudget(plan, loaded, budget).map(renderProblem)).toEqual([
+    const refused = (exact: boolean) => {
+      const budget = budgetOf(plan, loaded.profile, { slot: 900 * MiB, images: 0, exact });
+      return overBudget(plan, loaded, budget).map(renderProblem);
+    };
+    expect(refused(false)[0]).toContain('too small: at least 101 MiB too little');
+    expect(refused(false)[0]).toContain('this image takes at least 900 MiB, and');
+    expect(refused(true)).toEqual([
       `shop.yaml:6:15: the slots of qemu-x86_64 are too small: 101 MiB too little
     6 | slots: {size: 1GiB}
       |               ^^^^

@@ -53,7 +53,7 @@ export function planBoards(loaded: LoadedProfile): BoardPlan[] {
   }
   for (const plan of plans.values()) {
     // What the slot holds is not known yet: only what no image of any size would fit is refused here.
-    problems.push(...overBudget(plan, loaded, budgetOf(plan, profile, { slot: 0, images: 0 })));
+    problems.push(...overBudget(plan, loaded, budgetOf(plan, profile, { slot: 0, images: 0, exact: false })));
   }
   if (problems.length > 0) throw new Failure('input', problems);
   return [...plans.values()];
