@@ -50,6 +50,8 @@ export class Board {
   #wakesAt = Number.POSITIVE_INFINITY;
   #effects: Effect[] = [];
   #syncing = false;
+  /** What is done once the sync under way has ended. */
+  #synced: (() => void) | undefined;
 
   constructor(world: World, index: number, device: number, site: Site) {
     this.#world = world;
@@ -91,6 +93,7 @@ export class Board {
     this.#effects = [];
     if (this.#syncing) this.disk.cut(this.#world.random);
     this.#syncing = false;
+    this.#synced = undefined;
     this.#wakesAt = Number.POSITIVE_INFINITY;
   }
 
@@ -206,7 +209,9 @@ export class Board {
     const { random } = this.#world;
     this.#syncing = true;
     this.disk.write(effect.record);
-    this.#world.later(this.disk.sync * (0.5 + random.unit()), this, () => {
+    const synced = () => {
+      if (this.#synced !== synced) return;
+      this.#synced = undefined;
       this.#syncing = false;
       const record = this.disk.commit();
       if (record === undefined) {
@@ -217,7 +222,18 @@ export class Board {
       this.#world.onPersisted(this, record);
       this.feed({ kind: 'persisted', record });
       if (!this.#syncing) this.#work();
-    });
+    };
+    this.#synced = synced;
+    this.#world.later(this.disk.sync * (0.5 + random.unit()), this, synced);
+  }
+
+  /** Its disk works and is fast from now on, also for what it has under way; its agent is not paused any more. */
+  heal(): void {
+    this.disk.refuses = false;
+    this.disk.sync = 4;
+    if (this.#synced !== undefined) this.#world.later(this.disk.sync, this, this.#synced);
+    this.pausedUntil = 0;
+    this.#world.release(this);
   }
 
   takeRoster(site: Site): void {

@@ -27,9 +27,16 @@ function areOneSite(world: World, boards: readonly Board[]): boolean {
   return cluster === undefined || (isServed(world, cluster) && serversSettled(world, cluster));
 }
 
-/** Members of a cluster without a server are no site. */
+function isDenied({ state, place }: Board): boolean {
+  return state?.site.members[place]?.denied === true;
+}
+
+/** Members of a cluster without a server are no site, nor is one whose only server is denied. */
 function isServed({ boards }: World, id: string): boolean {
-  return boards.some(({ powered, stolen, hung, k3s }) => powered && !stolen && !hung && k3s.serves(id));
+  return boards.some((board) => {
+    const { powered, stolen, hung, k3s } = board;
+    return powered && !stolen && !hung && !isDenied(board) && k3s.serves(id);
+  });
 }
 
 /** Three servers that work, where three devices may be one. */
@@ -75,16 +82,20 @@ function wasTold({ alarms }: World, ...kinds: readonly Alarm[]): boolean {
 
 /** One of two boards with one stamp, denied, or without a place: it waits for a person, and has no part in the rest. */
 function isOutside(world: World, board: Board): boolean {
-  const { state, place, device, stamped } = board;
-  if (state?.site.members[place]?.denied === true) return wasTold(world, 'denied');
-  if (!stamped.claimed && world.boards.some((other) => other !== board && other.device === device))
-    return wasTold(world, 'clone', 'join-refused');
-  return place === nowhere && state?.alarms.includes('no-place') === true;
+  const { state, place } = board;
+  if (isDenied(board)) return wasTold(world, 'denied');
+  return isTwin(world, board) || (place === nowhere && state?.alarms.includes('no-place') === true);
+}
+
+/** In a claimed site a second board has a key of its own, and is like any other. */
+function isTwin(world: World, board: Board): boolean {
+  const twin = world.boards.some((other) => other !== board && other.device === board.device);
+  return twin && !board.stamped.claimed && wasTold(world, 'clone', 'join-refused');
 }
 
 /** A cluster runs on one of two boards with one stamp alone, and nobody founds beside it: a person must say which it is. */
 function isDoubled(world: World, id: string): boolean {
-  return isServed(world, id) && !world.boards.some((one) => one.k3s.serves(id) && !isOutside(world, one));
+  return isServed(world, id) && !world.boards.some((one) => one.k3s.serves(id) && !isTwin(world, one));
 }
 
 /** It stays in a cluster that goes on beside the decided one, because of what is in it. */
@@ -105,6 +116,19 @@ function founderIsGone(world: World): boolean {
   const last = records.find(({ generation, decided }) => generation === newest && decided !== undefined);
   const cluster = last?.decided?.value.cluster;
   return wasTold(world, 'founder-lost') && cluster !== undefined && !isServed(world, cluster);
+}
+
+/** Two identities were decided in one generation; whether that was excused is for the checker of it to say. */
+function decidedTwice({ boards }: World): boolean {
+  const decided = new Map<number, string>();
+  return boards.some(({ state }) => {
+    const certificate = state?.record.decided;
+    if (certificate === undefined) return false;
+    const { generation, value } = certificate;
+    const before = decided.get(generation) ?? value.cluster;
+    decided.set(generation, value.cluster);
+    return before !== value.cluster;
+  });
 }
 
 /** Too few electors remember for the others to recover. */
@@ -160,7 +184,7 @@ export function owed(world: World): string | undefined {
   // A server whose k3s hangs still says what it is: a person pulls its plug.
   if (world.boards.some(({ hung, state }) => hung && state?.record.membership?.ready === true))
     return undefined;
-  if (world.clusters.ids.some((id) => isDoubled(world, id))) return undefined;
+  if (decidedTwice(world) || world.clusters.ids.some((id) => isDoubled(world, id))) return undefined;
   const inside = world.boards.filter((board) => !isOutside(world, board));
   const rest = inside.filter((board) => !isKeptApart(world, board));
   if (!couldConverge(world, inside) || areOneSite(world, rest)) return undefined;

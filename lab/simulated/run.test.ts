@@ -46,6 +46,17 @@ describe('simulator', () => {
     expect(run(draw(seed)).violations).toEqual([]);
   });
 
+  it.each([
+    { at: 5, event: 'pause', device: 1, for: 100_000 },
+    { at: 5, event: 'disk-slow', device: 1, sync: 100_000 },
+  ] as const)('healing ends what is under way: $event', (fault) => {
+    const power = [1, 2, 3].map((device) => ({ at: 0, event: 'power-on', device }));
+    const scenario = scheduleSchema.parse({ version: 1, devices: 3, lasts: 30, schedule: [...power, fault] });
+    const { violations, world } = run(scenario);
+    expect(violations).toEqual([]);
+    expect(world.now).toBeLessThan(120_000);
+  });
+
   it('schedules that fast-check invents break nothing', () => {
     const device = fc.integer({ min: 1, max: 4 });
     const at = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10);

@@ -27,9 +27,16 @@ export function run(scenario: Scenario, withTimeline = false): Result {
   world.run(scenario.lasts * 1000);
   if (scenario.heal && world.violations.length === 0) heal(world);
   world.onEnded();
-  const { violations, foundedAfter } = world;
-  const decidedAfter = calmUntil(scenario, world.decidedAt) ? world.decidedAfter : undefined;
-  return { violations, foundedAfter, calm: calmUntil(scenario, world.foundedAt), decidedAfter, world };
+  const { violations, stopwatch } = world;
+  const { founded, decided } = stopwatch;
+  const decidedAfter = calmUntil(scenario, decided.at) ? decided.after : undefined;
+  return {
+    violations,
+    foundedAfter: founded.after,
+    calm: calmUntil(scenario, founded.at),
+    decidedAfter,
+    world,
+  };
 }
 
 function calmUntil({ schedule, spanningTree }: Scenario, founded: number): boolean {
@@ -40,9 +47,7 @@ function heal(world: World): void {
   world.note(undefined, '-- healed: everything has power, disks work, the network carries');
   world.network.heal(world.now);
   for (const board of world.boards) {
-    board.disk.refuses = false;
-    board.disk.sync = 4;
-    board.pausedUntil = 0;
+    board.heal();
     if (board.stolen) continue;
     if (board.powered) {
       world.network.plug(board.index, world.now);

@@ -18,6 +18,7 @@ import { Reconcilers } from './reconcilers.ts';
 import type { Scenario } from './schedule.ts';
 import { keyOf } from './seals.ts';
 import { siteFor } from './site.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 interface Item {
   readonly board: Board | undefined;
@@ -53,12 +54,7 @@ export class World {
   readonly tape: Message[] = [];
   recording = false;
   replaying = false;
-  /** See `Result.foundedAfter`. */
-  foundedAfter: number | undefined;
-  foundedAt = Number.POSITIVE_INFINITY;
-  /** See `Result.decidedAfter`. */
-  decidedAfter: number | undefined;
-  decidedAt = Number.POSITIVE_INFINITY;
+  readonly stopwatch = new Stopwatch();
   datagrams = 0;
   /** Of every board that ever was at the site; one of a claimed site that is flashed again comes with another. */
   readonly keys = new Set<PublicKey>();
@@ -69,6 +65,7 @@ export class World {
   /** Whose key signed a message; kept in claimed sites only. */
   readonly #signedBy = new WeakMap<Message, PublicKey>();
   readonly #queue = new Queue<Item>();
+  readonly #held = new Map<Board, Item[]>();
   readonly #checkers: readonly Checker[];
 
   constructor(scenario: Scenario, checkers: readonly Checker[], withTimeline: boolean) {
@@ -132,7 +129,7 @@ export class World {
       if (board !== undefined) {
         if (board.life !== item.life) continue;
         if (board.pausedUntil > this.now) {
-          queue.push(board.pausedUntil, item);
+          this.#hold(board, item);
           continue;
         }
       }
@@ -146,6 +143,27 @@ export class World {
       }
     }
     this.now = until;
+  }
+
+  /** What comes to a paused agent is handled after, in its order. */
+  #hold(board: Board, item: Item): void {
+    const held = this.#held.get(board);
+    if (held !== undefined) {
+      held.push(item);
+      return;
+    }
+    this.#held.set(board, [item]);
+    this.at(board.pausedUntil, () => this.release(board));
+  }
+
+  /** The pause is over, unless another has begun. */
+  release(board: Board): void {
+    if (board.pausedUntil > this.now) {
+      this.at(board.pausedUntil, () => this.release(board));
+      return;
+    }
+    for (const item of this.#held.get(board) ?? []) this.#queue.push(this.now, item);
+    this.#held.delete(board);
   }
 
   at(time: number, action: () => void): void {
@@ -231,11 +249,8 @@ export class World {
 
   onPersisted(board: Board, record: Record): void {
     this.memory.persisted(board, record);
-    if (record.decided !== undefined && this.decidedAfter === undefined) {
-      this.decidedAt = this.now;
-      const founder = this.boardAt(record.decided.value.founder);
-      if (founder !== undefined) this.decidedAfter = (this.now - this.#majoritySince(founder)) / 1000;
-    }
+    if (record.decided !== undefined)
+      this.stopwatch.onDecided(this, this.boardAt(record.decided.value.founder));
     for (const checker of this.#checkers) checker.persisted?.(this, board, record);
   }
 
@@ -253,25 +268,8 @@ export class World {
 
   onFounding(board: Board, identity: Identity): void {
     this.note(board, `starts k3s as founder of ${identity.cluster}`);
-    if (this.foundedAfter === undefined) {
-      this.foundedAfter = (this.now - this.#foundableSince(board)) / 1000;
-      this.foundedAt = this.now;
-    }
+    this.stopwatch.onFounding(this, board);
     for (const checker of this.#checkers) checker.founding?.(this, board, identity);
-  }
-
-  /** When all that founding waits for had power: the founder, and a majority of electors where they are asked first. */
-  #foundableSince(founder: Board): number {
-    return this.scenario.policy === 'first-online' ? founder.poweredAt : this.#majoritySince(founder);
-  }
-
-  #majoritySince(founder: Board): number {
-    const { electors, quorum } = founder.stamped;
-    const powered = this.boards
-      .filter((board) => board.powered && electors.includes(board.place))
-      .map((board) => board.poweredAt)
-      .sort((a, b) => a - b);
-    return Math.max(founder.poweredAt, powered[quorum - 1] ?? founder.poweredAt);
   }
 
   onRetired(board: Board, cluster: ClusterId): void {

@@ -1,7 +1,10 @@
 // The faults every site meets, by the numbers of docs/formation.md. Each: nothing is broken, and the site forms in time.
 import { describe, expect, it } from 'vitest';
+import { arrange } from '../../lab/simulated/people.ts';
 import { type Result, run } from '../../lab/simulated/run.ts';
 import { type Fault, type Scenario, scheduleSchema } from '../../lab/simulated/schedule.ts';
+import { siteFor } from '../../lab/simulated/site.ts';
+import { World } from '../../lab/simulated/world.ts';
 
 type Loose = { readonly at: number; readonly event: Fault['event'] } & { readonly [key: string]: unknown };
 
@@ -417,10 +420,28 @@ describe('a founder lost for good', () => {
       expect(clusters(site(devices, flashed, { seed, lasts: 600 })), `flashed, seed ${seed}`).toBe(2);
     }
   });
-  it('majority: a person replaces it', () => {
-    const result = site(4, lost, { lasts: 4_000, policy: 'majority' });
-    expect(clusters(result)).toBe(1);
-    expect(generation(result)).toBe(1);
+  it('majority: it is left to a person, whose newer roster says first-online', () => {
+    const result = site(4, lost, { lasts: 4_000, policy: 'majority', heal: false });
+    expect([clusters(result), generation(result), [...alarms(result)]]).toEqual([1, 1, ['founder-lost']]);
+    // Again, without checkers: they go by the policy that the site began with.
+    const { scenario } = result.world;
+    const world = new World(scenario, [], false);
+    arrange(world);
+    world.run(4_000_000);
+    const edition = { epoch: 2, deny: [], electors: undefined, fork: false };
+    const roster = siteFor({ ...scenario, policy: 'first-online' }, edition);
+    world.boards[0]?.takeRoster({ ...roster, previous: world.boards[0].site.hash });
+    world.run(6_000_000);
+    expect(world.clusters.ids).toHaveLength(2);
+    const phases = world.boards.map(({ state }) => state?.phase);
+    expect(phases.sort()).toEqual(['member', 'member', 'serving', undefined]);
+  });
+  it('denied, and empty: for the others it is lost', () => {
+    const denied = { at: 100, event: 'roster' as const, device: 1, epoch: 2, deny: [3] };
+    const { world } = site(4, [denied]);
+    const others = world.boards.filter(({ device }) => device !== 3);
+    expect(others.map(({ state }) => state?.record.generation)).toEqual([2, 2, 2]);
+    expect(world.boards[2]?.state?.alarms).toContain('denied');
   });
 });
 
