@@ -149,6 +149,9 @@ describe('completion', () => {
     expect(await offered('edgekiln', 'completion', '')).toEqual(['bash', 'zsh', 'fish']);
     expect(await offered('edgekiln', 'artifacts', 'f')).toEqual(['fetch']);
     expect(await offered('edgekiln', 'validate', '')).toEqual([]);
+    for (const before of [['--progress'], ['--progress', '=']])
+      expect(await offered('edgekiln', 'build', 'shop.yaml', ...before, 'p')).toEqual(['plain']);
+    expect(await offered('edgekiln', 'build', '--progress', '=')).toEqual(['auto', 'plain', 'json']);
   });
 
   it('covers every verb in zsh and fish', async () => {

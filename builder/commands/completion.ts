@@ -1,5 +1,5 @@
 // edgekiln completion SHELL: made from the command line's own tree, so it can never be behind it.
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import type { Verb } from './frame.ts';
 
 const shells = { bash, zsh, fish } as const;
@@ -26,13 +26,23 @@ interface Node {
   /** Words after the program's name, joined by spaces; '' is the program itself. */
   readonly words: string;
   readonly follows: readonly { readonly word: string; readonly summary: string }[];
-  readonly options: readonly { readonly word: string; readonly summary: string }[];
+  readonly options: readonly Flag[];
+}
+
+interface Flag {
+  readonly word: string;
+  readonly summary: string;
+  /** What may follow it; none: anything, such as a file. */
+  readonly values: readonly string[];
+  /** It takes no value. */
+  readonly bare: boolean;
 }
 
 function nodesOf(command: Command, words: readonly string[] = []): Node[] {
-  const options = [...command.options, { long: '--help', description: 'show help' }].flatMap((option) =>
-    option.long ? [{ word: option.long, summary: option.description }] : [],
-  );
+  const options = [...command.options, new Option('--help', 'show help')].flatMap((option): Flag[] => {
+    const { long, description: summary, argChoices: values = [] } = option;
+    return long ? [{ word: long, summary, values, bare: option.isBoolean() }] : [];
+  });
   const verbs = command.commands.map((sub) => ({ word: sub.name(), summary: sub.description() }));
   const choices = command.registeredArguments.flatMap((argument) =>
     (argument.argChoices ?? []).map((choice) => ({ word: choice, summary: argument.description })),
@@ -53,15 +63,24 @@ function walk(nodes: readonly Node[], typed: string): string {
 
 function bash(nodes: readonly Node[]): string {
   const cases = nodes.map(({ words, follows, options }) => {
-    const list = (items: Node['options']) => items.map((item) => item.word).join(' ');
+    const list = (items: Node['follows']) => items.map((item) => item.word).join(' ');
     return `    '${words}') follows='${list(follows)}'; options='${list(options)}' ;;`;
   });
+  const values = valued(nodes).map(
+    ({ words, word, values }) => `    '${words} ${word}') follows='${values.join(' ')}' ;;`,
+  );
   return `# bash completion for edgekiln
 _edgekiln() {
-  local current=\${COMP_WORDS[COMP_CWORD]} trail='' word follows='' options=''
+  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} trail='' word follows='' options=''
+  # A sign between an option and its value is a word for bash.
+  if [[ $current == = ]]; then current=''
+  elif [[ $before == = ]]; then before=\${COMP_WORDS[COMP_CWORD-2]}; fi
 ${walk(nodes, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`)}
   case "$trail" in
 ${cases.join('\n')}
+  esac
+  case "$trail $before" in
+${values.join('\n')}
   esac
   # Where no word follows, bash completes file names by itself.
   if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$current"))
@@ -72,10 +91,13 @@ complete -o default -F _edgekiln edgekiln`;
 
 function zsh(nodes: readonly Node[]): string {
   const cases = nodes.map(({ words, follows, options }) => {
-    const list = (items: Node['options']) =>
+    const list = (items: Node['follows']) =>
       items.map((item) => quote(`${item.word}:${item.summary.replaceAll(':', '\\:')}`)).join(' ');
     return `    ('${words}') follows=(${list(follows)}); options=(${list(options)}) ;;`;
   });
+  const values = valued(nodes).map(
+    ({ words, word, values }) => `    ('${words} ${word}') follows=(${values.map(quote).join(' ')}) ;;`,
+  );
   return `#compdef edgekiln
 _edgekiln() {
   local trail='' word
@@ -84,12 +106,22 @@ ${walk(nodes, `"\${(@)words[2,CURRENT-1]}"`)}
   case "$trail" in
 ${cases.join('\n')}
   esac
+  case "$trail \${words[CURRENT-1]}" in
+${values.join('\n')}
+  esac
   if [[ $words[CURRENT] == -* ]]; then _describe -o option options
   elif (( $#follows )); then _describe word follows
   else _files; fi
 }
 # Read from a folder of fpath, this file is the function itself; sourced, it must be announced.
 if [[ $funcstack[1] == _edgekiln ]]; then _edgekiln; else compdef _edgekiln edgekiln; fi`;
+}
+
+/** The options that take one of some values, with the words before them. */
+function valued(nodes: readonly Node[]): (Flag & { readonly words: string })[] {
+  return nodes.flatMap(({ words, options }) =>
+    options.filter(({ values }) => values.length > 0).map((option) => ({ ...option, words })),
+  );
 }
 
 function fish(nodes: readonly Node[]): string {
@@ -109,11 +141,17 @@ function fish(nodes: readonly Node[]): string {
       ),
       ...options.map(
         (item) =>
-          `complete -c edgekiln${when([...seen, ...notYet])} -l ${item.word.slice(2)} -d ${quote(item.summary)}`,
+          `complete -c edgekiln${when([...seen, ...notYet])} -l ${item.word.slice(2)}${taken(item)} -d ${quote(item.summary)}`,
       ),
     ];
   });
   return ['# fish completion for edgekiln', ...lines].join('\n');
+}
+
+/** In fish's words, what an option takes. */
+function taken({ values, bare }: Flag): string {
+  if (values.length > 0) return ` -x -a ${quote(values.join(' '))}`;
+  return bare ? '' : ' -r';
 }
 
 /** One word of a POSIX shell, and of fish where it holds no backslash. */

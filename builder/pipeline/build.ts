@@ -31,7 +31,7 @@ import {
 } from './contents.ts';
 import { fetchAll } from './fetch.ts';
 import { k3sProgram, siteImages } from './k3s.ts';
-import { type BoardRecord, close, filesOf, outputPart, pack } from './leave.ts';
+import { type BoardRecord, close, filesOf, outputPart, pack, toolsOf } from './leave.ts';
 import { OutputFolder } from './output.ts';
 import { type BoardPlan, planBoards } from './plan.ts';
 import { resultsFolder } from './results.ts';
@@ -103,6 +103,8 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
     folder,
     results,
   };
+  const tools = toolsOf(loaded);
+  tools.catch(() => {}); // it is awaited in the end
   for (const plan of plans) {
     // A build that fails leaves nothing at work; what was whole by then is there for the next one.
     const made = buildBoard(plan, work).catch(async (error: unknown) => {
@@ -121,7 +123,7 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
     }
   }
   const epoch = Math.max(...plans.map(({ board }) => epochFor(debianSet(lock, board), options)));
-  await close({ loaded, lock, runner, folder, boards, epoch });
+  await close({ loaded, lock, runner, folder, boards, epoch, tools });
   return {
     folder,
     images,

@@ -59,43 +59,48 @@ export async function pack({
   disk,
   epoch,
 }: Leaving): Promise<Record<`sums ${string}`, Input>> {
-  const { outputs, site } = loaded.profile;
+  const { outputs, site, disk: medium } = loaded.profile;
   const board = plan.board.name;
   const hostnames = plan.devices.map(({ hostname }) => hostname);
   const wanted = (output: Output) => outputs.includes(output);
   const into = (output: Output) => new OutputFolder(folder, outputPart(board, output));
   const kept = { path: chunks, digest: '' };
-  const making: Promise<[`sums ${string}`, Input]>[] = [];
-  const make = (part: string, work: Promise<Input>): void => {
-    making.push(work.then((made) => [`sums ${part}`, made]));
-  };
-  const maps =
-    wanted('bmap') || wanted('zip')
-      ? await runner.run(bmap, { board, hostnames }, { disk }, wanted('bmap') ? into('bmap') : undefined)
-      : undefined;
-  const zstd = wanted('zst') ? await versionOf('zstd') : '';
-  // Side by side: each of them waits for something now and then.
-  if (wanted('image')) make(board, runner.run(digest, { board, hostnames }, { disk }));
-  if (maps !== undefined && wanted('zip')) {
+  const digesting = async () => ({
+    [`sums ${board}`]: await runner.run(digest, { board, hostnames }, { disk }),
+  });
+  const mapping = async () => {
+    const place = wanted('bmap') ? into('bmap') : undefined;
+    const maps = await runner.run(bmap, { board, hostnames }, { disk }, place);
+    if (!wanted('zip')) return {};
     const options = {
       board,
       site: site.name,
       hostnames,
       edgekiln: version,
-      medium: loaded.profile.disk.size ?? plan.board.disk,
+      medium: medium.size ?? plan.board.disk,
       level: levels.zip,
       zlib: process.versions['zlib'] ?? 'unknown',
       epoch,
     };
-    make(`${board}-zip`, runner.run(zip, options, { disk, bmap: maps, chunks: kept }, into('zip')));
-  }
-  if (wanted('zst')) {
+    const inputs = { disk, bmap: maps, chunks: kept };
+    return { [`sums ${board}-zip`]: await runner.run(zip, options, inputs, into('zip')) };
+  };
+  const zstd = wanted('zst') ? await versionOf('zstd') : '';
+  const framing = async () => {
     const options = { board, hostnames, level: levels.zst, zstd };
-    make(`${board}-zst`, runner.run(zst, options, { disk, chunks: kept }, into('zst')));
-  }
+    return {
+      [`sums ${board}-zst`]: await runner.run(zst, options, { disk, chunks: kept }, into('zst')),
+    };
+  };
+  // Side by side: each of them waits for something now and then.
+  const making = [
+    ...(wanted('image') ? [digesting()] : []),
+    ...(wanted('bmap') || wanted('zip') ? [mapping()] : []),
+    ...(wanted('zst') ? [framing()] : []),
+  ];
   // One that fails leaves none of the others at work.
   await Promise.allSettled(making);
-  return Object.fromEntries(await Promise.all(making));
+  return Object.assign({}, ...(await Promise.all(making)));
 }
 
 /** What one board of a build was made by. */
@@ -114,10 +119,11 @@ export interface Closing {
   readonly folder: string;
   readonly boards: readonly BoardRecord[];
   readonly epoch: number;
+  readonly tools: Promise<Readonly<Record<string, string>>>;
 }
 
 /** Writes the manifest when all files are on the medium, and removes what an earlier build left and this one does not make. */
-export async function close({ loaded, lock, runner, folder, boards, epoch }: Closing): Promise<void> {
+export async function close({ loaded, lock, runner, folder, boards, epoch, tools }: Closing): Promise<void> {
   const { profile } = loaded;
   const parts = boards.flatMap(({ plan }) =>
     profile.outputs.map((output) => outputPart(plan.board.name, output)),
@@ -136,7 +142,7 @@ export async function close({ loaded, lock, runner, folder, boards, epoch }: Clo
     epoch,
     profile: digestOfValue(portable(profile, loaded.folder)),
     lock: digestOfValue(lock),
-    tools: await tools(loaded),
+    tools: { ...(await tools) },
     packages: lock.debian.map(({ suite, architecture, install, extract }) => {
       return { suite, architecture, install: install.map(packaged), extract: extract.map(packaged) };
     }),
@@ -181,7 +187,8 @@ function packaged({ name, version: of, sha256 }: { name: string; version: string
   return { name, version: of, sha256 };
 }
 
-async function tools({ profile }: LoadedProfile): Promise<Record<string, string>> {
+/** Programs and libraries whose version may change bytes. Begin early: some take their time to tell. */
+export async function toolsOf({ profile }: LoadedProfile): Promise<Record<string, string>> {
   return {
     node: process.versions.node,
     zlib: process.versions['zlib'] ?? 'unknown',
