@@ -48,8 +48,10 @@ function serversSettled({ reconcilers, boards, clusters }: World, id: string): b
     return there && member?.eligible === true && !member.denied;
   });
   const voters = votersOf(clusters.get(id));
-  const work = able.filter((board) => board.k3s.serves(id)).length;
-  return able.length < 3 || (voters.length === 3 && work === 3);
+  // Two boards with one stamp are one node.
+  const nodes = (boards: readonly Board[]) => new Set(boards.map(({ place }) => place)).size;
+  const work = nodes(able.filter((board) => board.k3s.serves(id)));
+  return nodes(able) < 3 || (voters.length === 3 && work === 3);
 }
 
 /** Most servers of a cluster were flashed, stolen or hang: its quorum is a person's matter. */
