@@ -28,7 +28,7 @@ let unfit: string | undefined;
 beforeAll(async () => {
   first = await openServed();
   second = await openServed(first);
-  await vi.waitFor(async () => expect((await voters()).length).toBe(2), 10_000);
+  await vi.waitFor(async () => expect((await voters()).length).toBe(2), 40_000);
   await writeSecret(first.paths.agentToken, 'for-agents\n');
   addresses = ['', first.server.address, second.server.address, '127.255.255.3'];
 }, 60_000);

@@ -32,7 +32,7 @@ function open(): SupervisedUnits {
 /** Whole lines of the log. It is there, and empty, before the program says anything. */
 const said = (): string[] =>
   existsSync(paths.log) ? readFileSync(paths.log, 'utf8').split('\n').slice(0, -1) : [];
-const until = (holds: () => void) => vi.waitFor(holds, { timeout: 10_000, interval: 50 });
+const until = (holds: () => void) => vi.waitFor(holds, { timeout: 40_000, interval: 50 });
 const alive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
 test('runs k3s in its role, with the settings of its environment, and stops it', async () => {
