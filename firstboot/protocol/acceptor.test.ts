@@ -68,6 +68,13 @@ it('28 answers no stolen worker, whatever its key signs', () => {
   expect(answersTo(4, ...proposal(4))).toEqual([]);
 });
 
+it('answers no ballot that is years ahead: its rounds would be used up', () => {
+  const ahead = (round: number): readonly Body[] =>
+    proposal(2).map((body) => ('ballot' in body ? { ...body, ballot: { ...body.ballot, round } } : body));
+  expect(answersTo(2, ...ahead(2 ** 20))).toEqual(['promise', 'accepted']);
+  expect(answersTo(2, ...ahead(2 ** 20 + 1))).toEqual([]);
+});
+
 it("answers nobody who uses another's ballot", () => {
   expect(answersTo(2, ...proposal(3))).toEqual([]);
 });

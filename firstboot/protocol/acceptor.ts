@@ -4,7 +4,7 @@ import type { Accept, AcceptedAnswer, Incarnations, Prepare, Promised } from './
 import { acceptanceStatement } from './signatures.ts';
 import type { Site } from './site.ts';
 import type { State } from './state.ts';
-import { compareBallots } from './terms.ts';
+import { compareBallots, isNear } from './terms.ts';
 import type { Turn } from './turn.ts';
 
 /** Whether this device's word counts now: it is an elector, its disk works, and it remembers what it said. */
@@ -35,8 +35,8 @@ export function learnIncarnations(turn: Turn, heard: Incarnations): void {
 }
 
 export function answerPrepare(turn: Turn, { ballot, challenge }: Prepare): Promised | undefined {
-  if (!votes(turn.state)) return undefined;
   const { record } = turn.state;
+  if (!votes(turn.state) || !isNear(ballot, record.round)) return undefined;
   const order = compareBallots(ballot, record.promised);
   if (order > 0) {
     turn.note('decision: promised');
@@ -50,7 +50,7 @@ export function answerPrepare(turn: Turn, { ballot, challenge }: Prepare): Promi
 
 export function answerAccept(turn: Turn, accept: Accept): AcceptedAnswer | undefined {
   const { site, place } = turn.state;
-  if (!votes(turn.state)) return undefined;
+  if (!votes(turn.state) || !isNear(accept.ballot, turn.state.record.round)) return undefined;
   learnIncarnations(turn, accept.promisers);
   const { record } = turn.state;
   const { ballot, value } = accept;

@@ -23,6 +23,7 @@ export function learnDecision(turn: Turn, certificate: Certificate): void {
   turn.note('decision: learned');
   turn.write({ decided: certificate });
   state.proposal = undefined;
+  turn.since('serverless');
   turn.due('propose', never);
   turn.helloWithin(0);
   turn.dueBy('watch', turn.now);

@@ -14,20 +14,13 @@ import {
   signTable,
   type Table,
 } from './claims.ts';
+import { mayFetch, onFetched } from './fetches.ts';
 import type { ClaimBody, Message } from './messages.ts';
 import { freshRecord } from './record.ts';
 import { nowhere } from './site.ts';
 import type { Claimant, Draft, Enrolment, OtherTable, State } from './state.ts';
 import type { Incarnation, Milliseconds, PublicKey } from './terms.ts';
-import {
-  fetchLasts,
-  joinLasts,
-  peerSilent,
-  serverSilent,
-  settle,
-  settleAlone,
-  turnToFound,
-} from './timings.ts';
+import { joinLasts, peerSilent, serverSilent, settle, settleAlone, turnToFound } from './timings.ts';
 import type { Turn } from './turn.ts';
 
 /** Boards without a place that are remembered; more than this is an attack. */
@@ -218,7 +211,7 @@ export function onReplace(turn: Turn, place: Place, key: PublicKey): void {
 export function onTable(turn: Turn, signed: SignedTable): void {
   const { state } = turn;
   const { enrolment, site, record } = state;
-  state.fetching = undefined;
+  onFetched(turn, true);
   if (enrolment === undefined || record.claim === undefined || state.diskFailed || state.cloned) return;
   const held = heldTable(state);
   if (held !== undefined && held.founder !== signed.table.founder) {
@@ -285,8 +278,5 @@ export function unseat(turn: Turn): void {
 
 /** Asks the board at this place of a table for it; one question at a time. */
 export function fetchTable(turn: Turn, founder: PublicKey, from: Place): void {
-  const { state, now } = turn;
-  if (state.fetching !== undefined && now < state.fetching.until) return;
-  state.fetching = { from, until: now + fetchLasts };
-  turn.act({ kind: 'fetchTable', founder, from });
+  if (mayFetch(turn, from)) turn.act({ kind: 'fetchTable', founder, from });
 }

@@ -2,13 +2,14 @@
 import type { Place } from '../../formats/roster.ts';
 import { certificateHolds, learnDecision } from './certificates.ts';
 import { alive, serverOf } from './discovery.ts';
+import { mayFetch, onFetched } from './fetches.ts';
 import type { Loss, Message } from './messages.ts';
 import { proposeSoon } from './proposer.ts';
 import { lossStatement, type Signatures, verifyBy } from './signatures.ts';
 import type { Site } from './site.ts';
 import type { State } from './state.ts';
 import type { Certificate, Dossier, Past, Proof, Signed } from './terms.ts';
-import { companySilent, fetchLasts, helloEvery, lossCounts, lostAfter, serverSilent } from './timings.ts';
+import { companySilent, helloEvery, lossCounts, lostAfter, serverSilent } from './timings.ts';
 import type { Turn } from './turn.ts';
 
 /** A proof counts only for the generation whose certificate it comes with. */
@@ -65,27 +66,27 @@ export function followIfAhead(turn: Turn, message: Message): void {
     // Not more often than it helps: a thief could make it the pace of the site.
     if (now - state.since.hello > helloEvery) turn.helloWithin(500);
   }
-  if (!ahead || state.diskFailed || (state.fetching !== undefined && now < state.fetching.until)) return;
-  state.fetching = { from, until: now + fetchLasts };
-  turn.act({ kind: 'fetchDossier', from });
+  if (ahead && !state.diskFailed && mayFetch(turn, from)) turn.act({ kind: 'fetchDossier', from });
 }
 
 export function onDossier(turn: Turn, dossier: Dossier): void {
   const { state, signatures } = turn;
   const { record, site } = state;
-  state.fetching = undefined;
-  const newer = dossier.generation > record.generation;
-  if (state.diskFailed || dossier.generation < record.generation) return;
-  if (!newer && (dossier.decided === undefined || record.decided !== undefined)) return;
-  if (!dossierHolds(site, signatures, dossier)) {
+  const { generation, decided } = dossier;
+  const newer = generation > record.generation;
+  const decides = generation === record.generation && decided !== undefined && record.decided === undefined;
+  const useful = (newer || decides) && dossierHolds(site, signatures, dossier);
+  onFetched(turn, useful);
+  if (state.diskFailed || !(newer || decides)) return;
+  if (!useful) {
     turn.note('generation: dossier refused');
     return;
   }
   if (newer) {
     turn.note('generation: followed');
-    enterGeneration(turn, dossier.generation, dossier.past);
+    enterGeneration(turn, generation, dossier.past);
   }
-  if (dossier.decided !== undefined) learnDecision(turn, dossier.decided);
+  if (decided !== undefined) learnDecision(turn, decided);
 }
 
 function enterGeneration(turn: Turn, generation: number, past: readonly Past[]): void {

@@ -14,6 +14,8 @@ import {
   compareBallots,
   type Identity,
   type Incarnation,
+  isNear,
+  lastRound,
   never,
 } from './terms.ts';
 import {
@@ -80,6 +82,10 @@ export function proposeSoon(turn: Turn): void {
 function begin(turn: Turn, value: Identity): void {
   const { state, now } = turn;
   const { record, place, site } = state;
+  if (record.round >= lastRound) {
+    turn.due('propose', never);
+    return;
+  }
   const ballot: Ballot = { round: record.round + 1, place, incarnation: record.incarnation };
   // On disk before it is said: a ballot is never used twice, also after a crash.
   turn.write({ round: ballot.round });
@@ -129,12 +135,11 @@ export function onPromise(turn: Turn, message: Voter, body: Promised): void {
   const { state } = turn;
   const { proposal, site } = state;
   if (proposal === undefined || proposal.stage !== 'preparing' || body.echo !== proposal.challenge) return;
+  if ((site.slots[message.from] ?? -1) < 0) return;
   if (compareBallots(body.promised, proposal.ballot) !== 0) {
     outbid(turn, body.promised);
     return;
   }
-  const slot = site.slots[message.from] ?? -1;
-  if (slot < 0) return;
   const { accepted, vector } = body;
   const promise = { place: message.from, incarnation: message.incarnation, vector, accepted };
   const promises = [...proposal.promises.filter((other) => other.place !== message.from), promise];
@@ -162,15 +167,16 @@ export function onAccepted(turn: Turn, message: Voter, body: AcceptedAnswer): vo
   const { state, signatures } = turn;
   const { proposal, site, record } = state;
   if (proposal === undefined || proposal.stage !== 'accepting' || body.echo !== proposal.challenge) return;
+  const { from: place, incarnation } = message;
+  if ((site.slots[place] ?? -1) < 0) return;
   if (body.signature === undefined) {
     outbid(turn, body.promised);
     return;
   }
   const { ballot, value } = proposal;
-  const { from: place, incarnation } = message;
   const { generation } = record;
   const statement = acceptanceStatement(site, generation, ballot, value, place, incarnation);
-  if ((site.slots[place] ?? -1) < 0 || !verifyBy(signatures, site, place, statement, body.signature)) return;
+  if (!verifyBy(signatures, site, place, statement, body.signature)) return;
   const acceptance = { place, incarnation, signature: body.signature, vector: body.vector };
   const acceptances = [...proposal.acceptances.filter((other) => other.place !== place), acceptance];
   state.proposal = { ...proposal, acceptances };
@@ -185,6 +191,7 @@ export function onAccepted(turn: Turn, message: Voter, body: AcceptedAnswer): vo
 function outbid(turn: Turn, promised: Ballot | undefined): void {
   const { state } = turn;
   if (promised === undefined || compareBallots(promised, state.proposal?.ballot) <= 0) return;
+  if (!isNear(promised, state.record.round)) return;
   if (promised.round > state.record.round) turn.learn({ round: promised.round });
   pause(turn);
 }

@@ -14,10 +14,14 @@ import {
   type Challenge,
   compareBallots,
   type Incarnation,
+  isNear,
   never,
 } from './terms.ts';
 import { recoverEvery, recoveryOverdue } from './timings.ts';
 import type { Turn } from './turn.ts';
+
+/** Former incarnations that are kept of each kind: a record has its size. */
+const mostKept = 32;
 
 /** Compares what a proven message says of incarnations with what this device knows. */
 export function compareIncarnations(turn: Turn, message: Message): void {
@@ -36,7 +40,8 @@ export function compareIncarnations(turn: Turn, message: Message): void {
     }
   }
   const own = site.slots[state.place] ?? -1;
-  const vector = 'vector' in message.body ? message.body.vector : undefined;
+  // Only electors': a stolen worker could invent one former self after the other.
+  const vector = theirs >= 0 && 'vector' in message.body ? message.body.vector : undefined;
   const known = vector?.[own] ?? 0;
   if (own < 0 || known === 0 || known === record.incarnation) return;
   if (!record.recoveredFrom.includes(known)) noticeAmnesia(turn, known);
@@ -48,7 +53,7 @@ function noticeAmnesia(turn: Turn, known: Incarnation): void {
   const { state } = turn;
   const { record } = state;
   turn.note('amnesia: noticed');
-  turn.write({ amnesiac: true, recoveredFrom: [...record.recoveredFrom, known] });
+  turn.write({ amnesiac: true, recoveredFrom: [...record.recoveredFrom, known].slice(-mostKept) });
   state.proposal = undefined;
   turn.due('recover', turn.now);
 }
@@ -84,7 +89,10 @@ export function answerRecover(turn: Turn, message: Message, challenge: Challenge
     turn.note('amnesia: answered');
     const vector: (Incarnation | 0)[] = record.vector.slice();
     vector[slot] = message.incarnation;
-    turn.write({ vector, superseded: known === 0 ? record.superseded : [...record.superseded, known] });
+    turn.write({
+      vector,
+      superseded: known === 0 ? record.superseded : [...record.superseded, known].slice(-mostKept),
+    });
   }
   const { promised, accepted } = record;
   turn.say(message.from, {
@@ -101,6 +109,7 @@ export function onRecovered(turn: Turn, message: Message, body: Recovered): void
   const { site, record, recovery } = state;
   if (!record.amnesiac || recovery === undefined || body.echo !== recovery.challenge) return;
   if ((site.slots[message.from] ?? -1) < 0 || message.generation !== record.generation) return;
+  if (!isNear(body.promised, record.round) || !isNear(body.accepted?.ballot, record.round)) return;
   const answer = { place: message.from, promised: body.promised, accepted: body.accepted };
   const answers = [...recovery.answers.filter((other) => other.place !== message.from), answer];
   state.recovery = { ...recovery, answers };

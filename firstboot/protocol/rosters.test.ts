@@ -45,6 +45,12 @@ describe('rosters', () => {
     expect(given(fork, third)).toEqual({ ...given(fork), alarms: ['roster-fork'] });
     expect(given(following(second, fork))).toEqual({ ...given(), alarms: ['roster-fork'] });
   });
+  it('a board that starts with a roster that denies it says so', () => {
+    const denied = edition(2, { deny: [1] });
+    const from = { now: 0, random: 5, site: denied, place: place(1), boot: 1 as BootId };
+    const own = { incarnation: 12 as Incarnation, record: undefined, store: undefined, capable: true };
+    expect(start({ ...from, ...own }, sealsOf(1)).state.alarms).toEqual(['denied']);
+  });
   it('epochs may be skipped: what counts then is the signature and the number', () => {
     expect(given(edition(3))).toMatchObject({ epoch: 3, alarms: [] });
     expect(given(fork, edition(4))).toMatchObject({ epoch: 4, alarms: [] });

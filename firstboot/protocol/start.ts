@@ -65,6 +65,8 @@ export function begin(event: Start, signatures: Signatures): Turn {
   };
   const turn = new Turn(state, now, random, signatures);
   sit(turn.state);
+  if (turn.state.site.members[turn.state.place]?.denied === true)
+    turn.alarm('denied', `epoch ${turn.state.site.epoch}`);
   if (fresh) turn.write({});
   resume(turn);
   return turn;

@@ -58,8 +58,11 @@ function onMessage(turn: Turn, message: Message): void {
     else onOffer(turn, message, message.body);
     return;
   }
+  const before = turn.state.peers[message.from]?.boot;
   if (!hear(turn, message)) return;
   const { state } = turn;
+  // One more elector may be just the one that a quorum lacked.
+  if (before !== message.boot && (state.site.slots[message.from] ?? -1) >= 0) proposeSoon(turn);
   compareIncarnations(turn, message);
   followIfAhead(turn, message);
   const { body, from } = message;

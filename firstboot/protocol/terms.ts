@@ -41,6 +41,16 @@ export interface Ballot {
 }
 
 /** Positive when `a` is the later ballot. No ballot at all is the lowest. */
+/** Rounds that one message may lead ahead: more than honest boards count in years, so that no word uses them up at once. */
+const mostAhead = 2 ** 20;
+/** Four bytes on the wire. */
+export const lastRound = 0xffffffff;
+
+/** Whether a ballot may be believed by who has used or seen rounds up to this one. */
+export function isNear(ballot: Ballot | undefined, round: number): boolean {
+  return ballot === undefined || ballot.round <= round + mostAhead;
+}
+
 export function compareBallots(a: Ballot | undefined, b: Ballot | undefined): number {
   if (a === undefined || b === undefined) return (a === undefined ? 0 : 1) - (b === undefined ? 0 : 1);
   return a.round - b.round || a.place - b.place || a.incarnation - b.incarnation;

@@ -27,15 +27,18 @@ function areOneSite(world: World, boards: readonly Board[]): boolean {
   return cluster === undefined || (isServed(world, cluster) && serversSettled(world, cluster));
 }
 
-function isDenied({ state, place }: Board): boolean {
-  return state?.site.members[place]?.denied === true;
+/** By the newest roster that anybody goes by: the board itself may be the last to learn it. */
+function isDenied({ boards }: World, { place }: Board): boolean {
+  const sites = boards.flatMap(({ state, stolen }) => (state === undefined || stolen ? [] : [state.site]));
+  const newest = Math.max(...sites.map(({ epoch }) => epoch));
+  return sites.some(({ epoch, members }) => epoch === newest && members[place]?.denied === true);
 }
 
 /** Members of a cluster without a server are no site, nor is one whose only server is denied. */
-function isServed({ boards }: World, id: string): boolean {
-  return boards.some((board) => {
+function isServed(world: World, id: string): boolean {
+  return world.boards.some((board) => {
     const { powered, stolen, hung, k3s } = board;
-    return powered && !stolen && !hung && !isDenied(board) && k3s.serves(id);
+    return powered && !stolen && !hung && k3s.serves(id) && !isDenied(world, board);
   });
 }
 
@@ -85,8 +88,11 @@ function wasTold({ alarms }: World, ...kinds: readonly Alarm[]): boolean {
 /** One of two boards with one stamp, denied, or without a place: it waits for a person, and has no part in the rest. */
 function isOutside(world: World, board: Board): boolean {
   const { state, place } = board;
-  if (isDenied(board)) return wasTold(world, 'denied');
-  return isTwin(world, board) || (place === nowhere && state?.alarms.includes('no-place') === true);
+  return (
+    isDenied(world, board) ||
+    isTwin(world, board) ||
+    (place === nowhere && state?.alarms.includes('no-place') === true)
+  );
 }
 
 /** In a claimed site a second board has a key of its own, and is like any other. */

@@ -1,4 +1,4 @@
-// What a person does at a drawn site: says `resolve`, ends enrolment, gives a place to another board. Random numbers of
+// What a person does at a drawn site: says `resolve`, ends enrolment, gives a place to another board, denies one. Random numbers of
 // their own: without deeds a seed is the site it was.
 import { Random } from './random.ts';
 import type { Fault, Scenario } from './schedule.ts';
@@ -35,14 +35,31 @@ const replace: Deed = (random, scenario) => {
   ];
 };
 
+/** A newer roster denies a board: the stolen one, where one is. Given to a single device, as a person does. */
+function deny(scenario: Scenario): readonly Fault[] {
+  const random = new Random(scenario.seed + 2 ** 41);
+  const { enrolment, schedule, lasts, devices } = scenario;
+  const theft = schedule.find(({ event }) => event === 'steal');
+  const rostered = schedule.some(({ event }) => event === 'roster');
+  if (enrolment === 'claimed' || rostered || !random.chance(theft === undefined ? 0.01 : 0.4)) return [];
+  const at = theft === undefined ? lasts * random.unit() : theft.at + random.between(1, 120);
+  const denied = theft?.event === 'steal' ? theft.device : 1 + random.below(devices);
+  const device = 1 + random.below(devices);
+  return [{ at, event: 'roster', device, epoch: 2, deny: [denied], fork: false }];
+}
+
 /** The scenario with what people do, in some of them: where they are called, and in claimed sites. */
 export function withDeeds(scenario: Scenario): Scenario {
+  const schedule = [...scenario.schedule, ...said(scenario), ...deny(scenario)];
+  if (schedule.length === scenario.schedule.length) return scenario;
+  return { ...scenario, schedule: schedule.toSorted((a, b) => a.at - b.at) };
+}
+
+function said(scenario: Scenario): readonly Fault[] {
   const random = new Random(scenario.seed + 2 ** 40);
   const claimed = scenario.enrolment === 'claimed';
   const called = scenario.schedule.some(({ event }) => ['deploy', 'clone', 'flash'].includes(event));
-  if (!random.chance(claimed ? 0.2 : called ? 0.15 : 0.01)) return scenario;
+  if (!random.chance(claimed ? 0.2 : called ? 0.15 : 0.01)) return [];
   const kinds = claimed ? [resolve, closeEnrolment, replace, replace] : [resolve];
-  const deeds = Array.from({ length: 1 + random.below(2) }, () => random.pick(kinds)(random, scenario));
-  const schedule = [...scenario.schedule, ...deeds.flat()].toSorted((a, b) => a.at - b.at);
-  return { ...scenario, schedule };
+  return Array.from({ length: 1 + random.below(2) }, () => random.pick(kinds)(random, scenario)).flat();
 }

@@ -46,6 +46,14 @@ describe('formation', () => {
     expect(clusters(result)).toBe(1);
     expect(result.foundedAfter).toBeLessThan(50);
   });
+  it.each(['first-online', 'majority'])(
+    '2 the one that a quorum lacked comes after an hour (%s)',
+    (policy) => {
+      const result = site(3, [on(1, 0), on(2, 3_600), on(3, 3_700)], { policy, lasts: 3_800 });
+      expect(result.decidedAfter).toBeLessThan(90);
+      expect(result.world.alarms, 'nobody misses a founder').toEqual([]);
+    },
+  );
   it('3 fewer than a majority: two of twenty form a cluster that works for ever', () => {
     const others = Array.from({ length: 18 }, (_, index) => on(index + 3, 999_999));
     const result = site(20, others, { lasts: 86_400, heal: false });
