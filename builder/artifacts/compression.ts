@@ -103,5 +103,6 @@ function asFailure(file: string, error: unknown, signal: AbortSignal | undefined
 }
 
 function broken(where: string, why: string): Failure {
-  return new Failure('input', { what: 'an archive that cannot be read', where, why });
+  const fix = 'bring it anew from where it was made';
+  return new Failure('input', { what: 'an archive that cannot be read', where, why, fix });
 }

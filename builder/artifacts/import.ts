@@ -52,7 +52,8 @@ export async function importFolder(
 async function* filesUnder(folder: string): AsyncGenerator<string> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Failure('input', { what: 'a folder that cannot be read', where: folder, why }, error);
+    const fix = 'name the folder that holds the files, and see that you may read it';
+    throw new Failure('input', { what: 'a folder that cannot be read', where: folder, why, fix }, error);
   });
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(folder, entry.name);

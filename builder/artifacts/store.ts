@@ -105,6 +105,7 @@ export class Store {
         what: 'a file does not have the content it should have',
         where: file,
         why: `expected sha256 ${expected}, got ${pin.sha256} (${pin.size} bytes)`,
+        fix: 'bring it anew, and look at who gives it',
       });
     }
     await this.place(file, pin);

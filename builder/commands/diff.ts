@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { compareImages, type ImageChange, type PathChange } from '../image/compare.ts';
-import { DiskImage } from '../image/open.ts';
+import { DiskImage, nothingAt } from '../image/open.ts';
 import { compareManifests, type ManifestChange, type VersionChange } from '../pipeline/difference.ts';
 import { type Manifest, manifestFile, parseManifest } from '../pipeline/manifest.ts';
 import type { Verb } from './frame.ts';
@@ -48,7 +48,7 @@ interface Side {
 
 async function look(path: string): Promise<Side> {
   const state = await stat(path).catch(() => undefined);
-  if (state === undefined) throw new Failure('input', { what: 'no such file or folder', where: path });
+  if (state === undefined) throw nothingAt(path);
   if (!state.isDirectory()) return { manifest: undefined, images: new Map([['', path]]) };
   const file = join(path, manifestFile);
   if (!existsSync(file)) {

@@ -25,7 +25,8 @@ export const verb: Verb = {
           if (existing === undefined) await writeFile(schema, schemaText, { flag: 'wx' });
         } catch (error) {
           const why = error instanceof Error ? error.message : String(error);
-          throw new Failure('io', { what: 'cannot be written', where: profile, why }, error);
+          const fix = 'name a place where you may write';
+          throw new Failure('io', { what: 'cannot be written', where: profile, why, fix }, error);
         }
         const text = `${profile}\n${schema}`;
         return { text, data: { version: 1, profile, schema } };
@@ -49,7 +50,8 @@ async function readText(file: string): Promise<string | undefined> {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     const why = error instanceof Error ? error.message : String(error);
-    throw new Failure('io', { what: 'cannot be read', where: file, why }, error);
+    const fix = 'see that you may read it, or move it away';
+    throw new Failure('io', { what: 'cannot be read', where: file, why, fix }, error);
   }
 }
 

@@ -158,6 +158,7 @@ function content(image: DiskImage, partition: string, path: string): Result {
       throw new Failure('input', {
         what: `/${clean(path)} is a ${found.kind}, not a file`,
         where: image.shown,
+        fix: `edgekiln inspect ${image.shown} ls /${clean(path)}`,
       });
     }
     const bytes = reader.read(real);
@@ -187,7 +188,8 @@ function clean(path: string): string {
 }
 
 function absent(image: DiskImage, path: string): Failure {
-  return new Failure('input', { what: `there is no /${clean(path)} in it`, where: image.shown });
+  const fix = `edgekiln inspect ${image.shown} ls / shows what there is`;
+  return new Failure('input', { what: `there is no /${clean(path)} in it`, where: image.shown, fix });
 }
 
 function plain(entry: Entry) {

@@ -98,9 +98,8 @@ export const verb: Verb = {
     ] as const) {
       onSite(`${name} <host> [command...]`, what, `${name} shop-1 -- edgekiln-node status`).action(
         act(async (_session, host: string, words: readonly string[], options: OnSite) => {
-          const machines = await machinesOf(controlOf(onlyLab(options)));
-          const found = machines.find((one) => one.name === host);
-          if (found === undefined) throw new Failure('input', { what: `this lab has no host ${host}` });
+          const found = (await machinesOf(controlOf(onlyLab(options)))).find((one) => one.name === host);
+          if (found === undefined) throw noHost(host);
           return { text: '', data: { version: 1, host }, exit: await runOn(found, words) };
         }),
       );
@@ -262,11 +261,13 @@ async function order(options: OnSite, requests: readonly Request[], text: string
   return { text, data: { version: 1, done: text } };
 }
 
+const noHost = (host: string) =>
+  new Failure('input', { what: `this lab has no ${host}`, fix: 'see edgekiln lab status' });
+
 async function logsOf(host: string, options: OnSite) {
   const log = join(labFolder(onlyLab(options)), host, `${host}.log`);
-  const text = await readFile(log, 'utf8').catch((error) => {
-    throw new Failure('input', { what: `${host} has no log`, where: log }, error);
-  });
+  const text = await readFile(log, 'utf8').catch(() => undefined);
+  if (text === undefined) throw noHost(host);
   return { text, data: { version: 1, machine: host, log: text } };
 }
 

@@ -50,6 +50,7 @@ async function stampFor(image: DiskImage, device: string, loaded: LoadedProfile)
     throw new Failure('input', {
       what: `the image is of site ${former.site}, the profile of ${site}`,
       where: image.file,
+      fix: 'name the profile that the image was built from',
     });
   }
   const all = plans.flatMap((plan) => plan.devices.map((one) => ({ ...one, board: plan.board.name })));
@@ -58,12 +59,14 @@ async function stampFor(image: DiskImage, device: string, loaded: LoadedProfile)
     throw new Failure('input', {
       what: `the profile has no device ${device}`,
       why: `it has ${all.map(({ name }) => name).join(', ')}`,
+      fix: 'name one of these, or write the new one under devices, behind the others',
     });
   }
   if (image.table.diskGuid !== constantUuid('disk', site, found.board)) {
     throw new Failure('input', {
       what: `the image is not for the board of ${device}, ${found.board}`,
       where: image.file,
+      fix: `take the image of a device with the board ${found.board}`,
     });
   }
   const keyring = new Keyring(site, keysFolder());
@@ -113,7 +116,12 @@ async function copyWith(from: string, to: string, stamp: Uint8Array, signal: Abo
     await rename(temporary, to);
   } catch (error) {
     if (error instanceof Failure || !(error instanceof Error) || !('code' in error)) throw error;
-    throw new Failure('io', { what: 'the copy cannot be written', where: to, why: error.message }, error);
+    const fix = 'choose a folder where you may write and that has room';
+    throw new Failure(
+      'io',
+      { what: 'the copy cannot be written', where: to, why: error.message, fix },
+      error,
+    );
   } finally {
     await rm(temporary, { force: true });
   }

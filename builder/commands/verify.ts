@@ -1,6 +1,7 @@
 // edgekiln verify IMAGE|FOLDER
 import { stat } from 'node:fs/promises';
 import { Failure } from '../../formats/errors.ts';
+import { nothingAt } from '../image/open.ts';
 import { verifyFile, verifyFolder } from '../image/verify.ts';
 import { Threads } from '../pack/threads.ts';
 import type { Verb } from './frame.ts';
@@ -11,7 +12,7 @@ export const verb: Verb = {
     command.argument('<path>', "a site's output folder, or one file of it").action(
       act(async (session, path: string) => {
         const state = await stat(path).catch(() => undefined);
-        if (state === undefined) throw new Failure('input', { what: 'no such file or folder', where: path });
+        if (state === undefined) throw nothingAt(path);
         const threads = new Threads({ signal: session.signal });
         try {
           const { good, problems } = await (state.isDirectory()

@@ -293,7 +293,10 @@ describe('what is no image', () => {
       what: 'this is not an image that edgekiln made',
       why: 'neither its partition table nor the backup of it is whole',
     });
-    expect(refusal(() => new DiskImage('/nowhere'))).toMatchObject({ kind: 'input', what: 'no such file' });
+    expect(refusal(() => new DiskImage('/nowhere'))).toMatchObject({
+      kind: 'input',
+      what: 'no such file or folder',
+    });
     expect(refusal(() => new DiskImage(work))).toMatchObject({ kind: 'io', what: 'cannot be read' });
   });
 });

@@ -72,7 +72,12 @@ export class DiskImage {
       const why = error instanceof Error ? error.message : String(error);
       throw new Failure(
         'input',
-        { what: 'the stamp cannot be checked: slot A gives no key of the site', where: this.file, why },
+        {
+          what: 'the stamp cannot be checked: slot A gives no key of the site',
+          where: this.file,
+          why,
+          fix: 'bring the image anew: it is damaged, or another program changed its slot',
+        },
         error,
       );
     }
@@ -108,18 +113,26 @@ export function readRange(file: string, at: number, length: number): Buffer {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     const why = error instanceof Error ? error.message : String(error);
     throw missing
-      ? new Failure('input', { what: 'no such file', where: file }, error)
-      : new Failure('io', { what: 'cannot be read', where: file, why }, error);
+      ? nothingAt(file, error)
+      : new Failure('io', { what: 'cannot be read', where: file, why, fix: readable }, error);
   }
   try {
     const bytes = Buffer.alloc(length);
     return bytes.subarray(0, readSync(descriptor, bytes, 0, length, at));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Failure('io', { what: 'cannot be read', where: file, why }, error);
+    throw new Failure('io', { what: 'cannot be read', where: file, why, fix: readable }, error);
   } finally {
     closeSync(descriptor);
   }
+}
+
+const readable = 'see that it is a file that you may read, on a medium that is whole';
+
+/** Nothing of this name is there. */
+export function nothingAt(where: string, cause?: unknown): Failure {
+  const fix = 'builds put images into output/SITE: look at the name';
+  return new Failure('input', { what: 'no such file or folder', where, fix }, cause);
 }
 
 /** First bytes of packed files, and what unpacks them. */
@@ -141,5 +154,6 @@ function refusePacked(file: string, head: Buffer): void {
 }
 
 function notAnImage(where: string, why: string): Failure {
-  return new Failure('input', { what: 'this is not an image that edgekiln made', where, why });
+  const fix = 'name an image of a build; if it is one, it is damaged: bring it anew';
+  return new Failure('input', { what: 'this is not an image that edgekiln made', where, why, fix });
 }

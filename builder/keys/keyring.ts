@@ -74,6 +74,7 @@ async function readKey(path: string): Promise<KeyObject> {
       what: 'a secret key cannot be read',
       where: path,
       why: error.code ?? 'unknown',
+      fix: 'build as who made the keys, or name the right folder: EDGEKILN_KEYS=DIR',
     });
   });
   try {

@@ -177,5 +177,6 @@ type Answer =
 
 function unreadable(where: string, { message, code }: { message: string; code?: string }): Failure {
   const ofTheSystem = systemFailure(Object.assign(new Error(message), { code }), where);
-  return ofTheSystem ?? new Failure('io', { what: 'an image cannot be packed', where, why: message });
+  const fix = 'build again, and leave the output folder alone meanwhile';
+  return ofTheSystem ?? new Failure('io', { what: 'an image cannot be packed', where, why: message, fix });
 }

@@ -91,13 +91,15 @@ export function parseManifest(text: string, where: string): Manifest {
       what: `a manifest of version ${version.data.version}`,
       where,
       why: 'this edgekiln reads version 1',
+      fix: 'use the edgekiln that made it, or build again with this one',
     });
   }
   const parsed = manifestSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const why = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a manifest'}`;
-  throw new Failure('input', { what: 'this is not a manifest of edgekiln', where, why });
+  const fix = 'build again: the file was changed or cut';
+  throw new Failure('input', { what: 'this is not a manifest of edgekiln', where, why, fix });
 }
 
 /** A stage as a manifest names it. */

@@ -126,6 +126,7 @@ async function readProfile(file: string): Promise<Uint8Array> {
       throw new Failure('input', { what: 'a folder, not a profile', where: file, fix }, error);
     }
     const why = error instanceof Error ? error.message : String(error);
-    throw new Failure('io', { what: 'cannot be read', where: file, why }, error);
+    const fix = 'see that it is a file that you may read';
+    throw new Failure('io', { what: 'cannot be read', where: file, why, fix }, error);
   }
 }

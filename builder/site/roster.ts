@@ -141,7 +141,13 @@ async function keep(folder: string, epoch: number, text: string): Promise<boolea
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     if (code === 'EEXIST') return false;
-    throw new Failure('io', { what: 'the roster cannot be kept beside the keys', where: folder, why: code });
+    const fix = 'make the folder of the keys writable for who builds';
+    throw new Failure('io', {
+      what: 'the roster cannot be kept beside the keys',
+      where: folder,
+      why: code,
+      fix,
+    });
   } finally {
     await rm(temporary, { force: true });
   }

@@ -233,7 +233,7 @@ it('diff says which stage changed and why, and which file of the slot', () => {
 it('two builds from scratch give the same bytes, under another umask and time zone', () => {
   const single = text('image, zip').replace(', {name: beta}', '');
   writeFileSync(profile, single);
-  expect(edgekiln(['build', profile, '--check']).stdout).toMatch(/^the same twice: 6 files, /);
+  expect(edgekiln(['build', profile, '--check']).stdout).toMatch(/^the same twice: 7 files, /);
 }, 1_200_000);
 
 it('SOURCE_DATE_EPOCH that is no number is refused', () => {

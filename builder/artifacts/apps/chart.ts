@@ -106,6 +106,7 @@ async function template(
         what: `the chart of app ${app} cannot be rendered`,
         where: path,
         ...(why === undefined ? {} : { why }),
+        fix: 'correct the chart or its values: helm template with the same values says the same',
       },
       error,
     );

@@ -244,5 +244,6 @@ function json<T>(file: string, find: Find, path: string, schema: z.ZodType<T>): 
 }
 
 function refuse(where: string, why: string, cause?: unknown): Failure {
-  return new Failure('input', { what: 'not an image archive that can be used', where, why }, cause);
+  const fix = 'make it anew: docker save, or skopeo copy to docker-archive: or oci-archive:';
+  return new Failure('input', { what: 'not an image archive that can be used', where, why, fix }, cause);
 }
