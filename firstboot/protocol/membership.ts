@@ -130,7 +130,6 @@ export function considerLeaving(turn: Turn): void {
   const { state, now } = turn;
   const { membership } = state.record;
   if (membership === undefined) return;
-  const decided = state.record.decided?.value.cluster;
   if (state.phase === 'holding') {
     considerServingAgain(turn, membership);
     return;
@@ -143,6 +142,7 @@ export function considerLeaving(turn: Turn): void {
     considerLeavingAsAgent(turn, membership);
     return;
   }
+  const decided = state.record.decided?.value.cluster;
   if (decided === undefined || decided === membership.identity.cluster) return;
   if (serverOf(state, decided, now) === undefined) return;
   yieldTo(turn, membership, `decided ${decided}`);
@@ -165,12 +165,13 @@ export function yieldTo(turn: Turn, membership: Membership, to: string): void {
   turn.act({ kind: 'testEmpty', cluster: membership.identity.cluster });
 }
 
-/** What it held for was decided after all, in a later generation, and works. */
+/** What it held for was decided after all, in a later generation, and works; its place was not given to another board. */
 function considerServingAgain(turn: Turn, membership: Membership): void {
   const { state, now } = turn;
+  const { decided, claim } = state.record;
   const own = membership.identity.cluster;
-  const works = membership.role !== 'agent' || serverOf(state, own, now) !== undefined;
-  if (state.record.decided?.value.cluster === own && membership.ready && works) lookAgain(turn, membership);
+  if (decided?.value.cluster !== own || !membership.ready || claim?.over === true) return;
+  if (membership.role !== 'agent' || serverOf(state, own, now) !== undefined) lookAgain(turn, membership);
 }
 
 /** Out of holding, beside a cluster of its own. */
@@ -205,12 +206,10 @@ function considerLeavingAsAgent(turn: Turn, membership: Membership): void {
   const decided = record.decided?.value.cluster;
   if (decided === own || serverOf(state, own, now) !== undefined) return;
   const over = record.past.some((past) => past.certificate.value.cluster === own);
-  if (over) {
-    leave(turn);
-    return;
+  if (!over) {
+    if (membership.shared || now - state.since.alone < lostAfter) return;
+    turn.note('membership: undecided and alone');
   }
-  if (membership.shared || now - state.since.alone < lostAfter) return;
-  turn.note('membership: undecided and alone');
   leave(turn);
 }
 

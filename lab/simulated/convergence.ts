@@ -91,7 +91,9 @@ function isOutside(world: World, board: Board): boolean {
   return (
     isDenied(world, board) ||
     isTwin(world, board) ||
-    (place === nowhere && state?.alarms.includes('no-place') === true)
+    (place === nowhere && state?.alarms.includes('no-place') === true) ||
+    // Its table is over, or gave its place to another board, but it holds what a person put there.
+    (state?.record.claim?.over === true && state.alarms.includes('holds-data'))
   );
 }
 

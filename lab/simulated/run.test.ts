@@ -41,6 +41,7 @@ describe('simulator', () => {
     [58_004, 'a person’s word leaves nobody holding without an alarm'],
     [203_172, 'what a board signed counts, also after a person gave its place to another'],
     [166_296, 'an agent that keeps its data of an undecided cluster keeps nobody from founding'],
+    [260_076, 'a board with data whose place was given away holds, and does not start and stop'],
     [1_822, 'the board that opened a table gives its own place to nobody'],
   ])('seed %i: %s', (seed) => {
     expect(run(draw(seed)).violations).toEqual([]);

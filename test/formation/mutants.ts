@@ -100,8 +100,8 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'dossiers are not checked',
     file: 'generations.ts',
-    from: 'if (!dossierHolds(site, signatures, dossier)) {',
-    to: 'if (site === undefined) {',
+    from: '(newer || decides) && dossierHolds(site, signatures, dossier)',
+    to: 'newer || decides',
   },
   {
     rule: 'one loss opens the next generation',
@@ -118,8 +118,8 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'electors come from the newest roster',
     file: 'rosters.ts',
-    from: 'site.rosterElectors !== current.rosterElectors',
-    to: 'false',
+    from: 'else if (rosterElectors !== current.rosterElectors) turn',
+    to: 'else if (rosterElectors === undefined) turn',
   },
   {
     rule: 'a server founds again',
