@@ -75,6 +75,9 @@ export class Following {
   }
 }
 
+/** Copies that one thread makes. */
+const together = 4;
+
 interface Surveying {
   readonly threads: Threads;
   /** Gets a digest of its own, of what it maps. */
@@ -89,9 +92,16 @@ interface Surveying {
 export async function surveyImage(
   file: string,
   { size, mapped }: Pick<Volume, 'size' | 'mapped'>,
-  { threads, ...job }: Surveying,
+  { threads, copies, ...job }: Surveying,
 ): Promise<Digests & { readonly part: string }> {
-  const surveyed = await threads.survey({ file, size, chunk, ranges: runsOf(mapped), ...job });
+  const ranges = runsOf(mapped);
+  // One thread keeps up with the writer for a few copies; for many, each makes some. All find the same digests.
+  const groups = [copies.slice(0, together)];
+  for (let at = together; at < copies.length; at += together) groups.push(copies.slice(at, at + together));
+  const [surveyed] = await Promise.all(
+    groups.map((group) => threads.survey({ file, size, chunk, ranges, copies: group, ...job })),
+  );
+  if (surveyed === undefined) throw new Error('there is at least one group');
   return { runs: surveyed.runs, chunks: new Map(surveyed.chunks), part: surveyed.part };
 }
 

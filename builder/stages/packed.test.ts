@@ -58,7 +58,12 @@ beforeAll(async () => {
   for (const [index, { start, end }] of mapped.entries()) bytes(end - start, index + 1).copy(image, start);
   writeFileSync(first, image);
   const part = { start: 4 * MiB, end: 20 * MiB };
-  const known = await surveyImage(first, { size, mapped }, { threads, part, copies: [second] });
+  const more = [1, 2, 3, 4].map((number) => join(work, `copy-${number}`));
+  const known = await surveyImage(first, { size, mapped }, { threads, part, copies: [second, ...more] });
+  for (const copy of more) {
+    execFileSync('cmp', [copy, first]);
+    rmSync(copy);
+  }
   expect(known.part).toBe(
     createHash('sha256')
       .update(image.subarray(4 * MiB, 18 * MiB + 4096))
