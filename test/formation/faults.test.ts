@@ -1,39 +1,6 @@
 // The faults every site meets, by the numbers of docs/formation.md. Each: nothing is broken, and the site forms in time.
 import { describe, expect, it } from 'vitest';
-import { arrange } from '../../lab/simulated/people.ts';
-import { type Result, run } from '../../lab/simulated/run.ts';
-import { type Fault, type Scenario, scheduleSchema } from '../../lab/simulated/schedule.ts';
-import { siteFor } from '../../lab/simulated/site.ts';
-import { World } from '../../lab/simulated/world.ts';
-
-type Loose = { readonly at: number; readonly event: Fault['event'] } & { readonly [key: string]: unknown };
-
-/** A site of `devices`, switched on at second 0 if nothing else is said. */
-function site(devices: number, faults: readonly Loose[], options: object = {}): Result {
-  const named = new Set(faults.filter((f) => f.event === 'power-on').map((f) => f['device']));
-  const power = Array.from({ length: devices }, (_, index) => index + 1)
-    .filter((device) => !named.has(device))
-    .map((device) => ({ at: 0, event: 'power-on', device }));
-  const scenario: Scenario = scheduleSchema.parse({
-    version: 1,
-    devices,
-    lasts: 240,
-    ...options,
-    schedule: [...power, ...faults],
-  });
-  const result = run(scenario, true);
-  expect(result.violations, result.world.timeline?.slice(-40).join('\n')).toEqual([]);
-  return result;
-}
-
-const marked = ({ world }: Result, mark: string) => world.marks.get(mark) ?? 0;
-const alarms = ({ world }: Result) => new Set(world.alarms.map(({ alarm }) => alarm));
-const clusters = ({ world }: Result) => world.clusters.ids.length;
-const generation = ({ world }: Result) =>
-  Math.max(...world.boards.map((board) => board.state?.record.generation ?? 0));
-const on = (device: number, at: number): Loose => ({ at, event: 'power-on', device });
-const all = (devices: number, event: Fault['event'], at: number): Loose[] =>
-  Array.from({ length: devices }, (_, index) => ({ at, event, device: index + 1 }));
+import { alarms, all, clusters, generation, marked, on, site } from './site.fixture.ts';
 
 describe('formation', () => {
   it('1 all at once', () => {
@@ -401,55 +368,6 @@ describe('membership', () => {
   });
   it('49 a process paused for 60 s, at every step', () => {
     for (let at = 9; at < 30; at += 1) site(3, [{ at, event: 'pause', device: 3, for: 60 }]);
-  });
-});
-
-describe('a founder lost for good', () => {
-  const lost = [{ at: 100, event: 'power-off' as const, device: 3 }];
-  it('empty: a quorum proves it, and the next generation founds', () => {
-    const result = site(4, lost, { lasts: 4_000 });
-    expect(generation(result)).toBe(2);
-    expect(marked(result, 'generation: lost')).toBeGreaterThan(0);
-  });
-  it('with data: a person is asked, nothing is founded', () => {
-    const result = site(4, [{ at: 60, event: 'deploy', device: 3 }, ...lost], { lasts: 4_000 });
-    expect(generation(result)).toBe(1);
-    expect(clusters(result)).toBe(1);
-    expect(alarms(result)).toContain('founder-lost');
-  });
-  it('with data, and a profile that says refound', () => {
-    const faults = [{ at: 60, event: 'deploy' as const, device: 3 }, ...lost];
-    expect(generation(site(4, faults, { lasts: 4_000, refound: true }))).toBe(2);
-  });
-  it.each([4, 5, 6, 7])('%i boards: one of them founds the next generation, not each', (devices) => {
-    for (let seed = 1; seed <= 5; seed += 1) {
-      expect(clusters(site(devices, lost, { seed, lasts: 4_000 })), `lost, seed ${seed}`).toBe(2);
-      const flashed = [{ at: 100, event: 'flash' as const, device: 3 }];
-      expect(clusters(site(devices, flashed, { seed, lasts: 600 })), `flashed, seed ${seed}`).toBe(2);
-    }
-  });
-  it('majority: it is left to a person, whose newer roster says first-online', () => {
-    const result = site(4, lost, { lasts: 4_000, policy: 'majority', heal: false });
-    expect([clusters(result), generation(result), [...alarms(result)]]).toEqual([1, 1, ['founder-lost']]);
-    // Again, without checkers: they go by the policy that the site began with.
-    const { scenario } = result.world;
-    const world = new World(scenario, [], false);
-    arrange(world);
-    world.run(4_000_000);
-    const edition = { epoch: 2, deny: [], electors: undefined, fork: false };
-    const roster = siteFor({ ...scenario, policy: 'first-online' }, edition);
-    world.boards[0]?.takeRoster({ ...roster, previous: world.boards[0].site.hash });
-    world.run(6_000_000);
-    expect(world.clusters.ids).toHaveLength(2);
-    const phases = world.boards.map(({ state }) => state?.phase);
-    expect(phases.sort()).toEqual(['member', 'member', 'serving', undefined]);
-  });
-  it('denied, and empty: for the others it is lost', () => {
-    const denied = { at: 100, event: 'roster' as const, device: 1, epoch: 2, deny: [3] };
-    const { world } = site(4, [denied]);
-    const others = world.boards.filter(({ device }) => device !== 3);
-    expect(others.map(({ state }) => state?.record.generation)).toEqual([2, 2, 2]);
-    expect(world.boards[2]?.state?.alarms).toContain('denied');
   });
 });
 
