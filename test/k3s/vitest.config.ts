@@ -10,8 +10,6 @@ export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,
     include: ['test/{k3s,namespaces}/*.test.ts'],
-    // In the long suite: a spare whose only server died at once was seen not Ready for minutes.
-    exclude: isReal ? [] : ['test/namespaces/spare.test.ts'],
     testTimeout: 1_200_000,
     hookTimeout: 600_000,
     // A real k3s has the machine for itself.
