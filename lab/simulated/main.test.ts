@@ -114,6 +114,12 @@ it.each([
   [['--sed', '3'], "Unknown option '--sed'"],
   [['--schedule'], 'argument missing'],
   [['--seeds', '5', '--workers', '0'], '--workers takes 1 or more'],
+  [['--seeds', ''], '--seeds takes a whole number'],
+  [['--seeds', '5', '--from', '9007199254740990'], 'seeds end at 2^53'],
+  [['--seed', '3', '--seeds', '5'], 'only one of --seeds, --seed, --schedule and --sites can be run'],
+  [['--seed', '3', '--claimed'], '--claimed goes with --sites only'],
+  [['--seeds', '5', '--timeline'], '--timeline goes with --seed, --schedule or --sites only'],
+  [['--seed', '3', '--from', '5'], '--from and --workers go with --seeds only'],
 ])(
   'refuses %s',
   (options, says) => {

@@ -33,7 +33,7 @@ function readOptions() {
     return parseArgs({
       options: {
         seeds: { type: 'string' },
-        from: { type: 'string', default: '0' },
+        from: { type: 'string' },
         seed: { type: 'string' },
         schedule: { type: 'string' },
         sites: { type: 'string' },
@@ -57,6 +57,7 @@ async function main(values: Options): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
+  checkTogether(values);
   const batch = await chosen(values);
   for (const violation of batch.violations.slice(0, 20)) {
     process.stdout.write(`${inWords(violation)}\n`);
@@ -67,6 +68,20 @@ async function main(values: Options): Promise<number> {
   }
   process.stdout.write(`${JSON.stringify(summarize(batch))}\n`);
   return batch.violations.length === 0 ? 0 : 1;
+}
+
+/** An option that would do nothing is a mistake of whoever wrote it. */
+function checkTogether({ seeds, seed, schedule, sites, claimed, timeline, from, workers }: Options): void {
+  const refuse = (what: string): never => {
+    throw new Failure('input', { what, fix: 'npm run simulate -- --help' });
+  };
+  const alone = [seed, schedule, sites].filter((one) => one !== undefined).length;
+  if (alone > 1 || (alone === 1 && seeds !== undefined))
+    refuse('only one of --seeds, --seed, --schedule and --sites can be run');
+  if (claimed && sites === undefined) refuse('--claimed goes with --sites only');
+  if (timeline && alone === 0) refuse('--timeline goes with --seed, --schedule or --sites only');
+  if (alone === 1 && (from !== undefined || workers !== undefined))
+    refuse('--from and --workers go with --seeds only');
 }
 
 function inWords({ seed, promise, at, what }: Batch['violations'][number]): string {
@@ -86,6 +101,9 @@ async function chosen(values: Options): Promise<Batch> {
   const workers = values.workers === undefined ? availableParallelism() : count('--workers', values.workers);
   if (workers < 1) throw new Failure('input', { what: '--workers takes 1 or more', why: `it is ${workers}` });
   const seeds = values.seeds === undefined ? 10_000 : count('--seeds', values.seeds);
+  const from = values.from === undefined ? 0 : count('--from', values.from);
+  if (!Number.isSafeInteger(from + seeds))
+    throw new Failure('input', { what: 'seeds end at 2^53', why: `--from ${from} and ${seeds} of them` });
   let [done, saidAt] = [0, performance.now()];
   const progress = (batch: Batch): void => {
     done += batch.seeds;
@@ -94,7 +112,7 @@ async function chosen(values: Options): Promise<Batch> {
     saidAt = performance.now();
     process.stderr.write(`${done} of ${seeds} seeds\n`);
   };
-  return joinBatches(await runPool(count('--from', values.from), seeds, workers, progress));
+  return joinBatches(await runPool(from, seeds, workers, progress));
 }
 
 /** One run; where it breaks a promise its timeline is printed without being asked for. */
@@ -150,6 +168,6 @@ function wherein(path: readonly PropertyKey[]): readonly string[] {
 
 function count(option: string, text: string): number {
   const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
+  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= 0) return value;
   throw new Failure('input', { what: `${option} takes a whole number`, why: `it is '${text}'` });
 }
