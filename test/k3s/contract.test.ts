@@ -2,66 +2,30 @@
 // steps build on each other. How to run it, and a record of a run: docs/k3s.md.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  agentToken,
+  answered,
+  as,
+  isReady,
+  type Member,
+  membersAt,
+  namesAt,
+  nodeAt,
+  serverToken,
+  serves,
+  url,
+  votersAt,
+  written,
+} from './asked.ts';
 import { closeNetwork, type Ended, Host, isReal, openNetwork, until } from './hosts.ts';
 
 const hosts: Host[] = [];
-const [serverToken, agentToken] = ['a-server-token', 'an-agent-token'];
-const url = (host: Host, path: string) => `https://${host.address}:6443${path}`;
-const as = (user: 'server' | 'node', password: string) => ['-u', `${user}:${password}`];
 const host = (number: number): Host => {
   const found = hosts[number - 1];
   if (found === undefined) throw new Error(`no host ${number}`);
   return found;
 };
 
-interface Member {
-  readonly name?: string;
-  readonly isLearner?: boolean;
-  readonly peerURLs: readonly string[];
-}
-interface NodeObject {
-  readonly metadata: { readonly uid: string; readonly labels: Readonly<Record<string, string>> };
-  readonly status: { readonly conditions: readonly { readonly type: string; readonly status: string }[] };
-}
-
-/** Fails where the datastore does not answer: that is not the same as having no members. */
-function membersAt(at: Host): readonly Member[] {
-  const info = at.ask(url(at, '/db/info'), ...as('server', serverToken));
-  if (info.status !== 200) throw new Error(`/db/info of ${at.name}: ${info.status}`);
-  return JSON.parse(info.body).members;
-}
-const votersAt = (at: Host): number =>
-  membersAt(at).filter((member) => member.isLearner !== true && member.name !== undefined).length;
-/** Names of the nodes that etcd has as members. */
-const namesAt = (at: Host): string[] =>
-  membersAt(at)
-    .map((member) => member.name?.split('-')[0] ?? '')
-    .sort();
-function nodeAt(at: Host, name: string): NodeObject {
-  const got = at.api('GET', `/api/v1/nodes/${name}`);
-  if (got.status !== 200) throw new Error(`node ${name} at ${at.name}: ${got.status}`);
-  return JSON.parse(got.body);
-}
-/** What a request is answered, asked again while nobody does, or an election goes on. */
-const answered = (ask: () => Ended): Promise<Ended> =>
-  until('an answer', () => {
-    const answer = ask();
-    return answer.status > 0 && answer.status < 500 && answer;
-  });
-/** The status of a write. One whose answer was lost is made again, and then finds that it is done. */
-async function written(at: Host, ...asked: Parameters<Host['api']>): Promise<number> {
-  let times = 0;
-  const { status } = await answered(() => {
-    times += 1;
-    return at.api(...asked);
-  });
-  if (times > 1 && asked[0] === 'DELETE' && status === 404) return 200;
-  if (times > 1 && asked[0] === 'POST' && status === 409) return 201;
-  return status;
-}
-const isReady = (at: Host, name: string): boolean =>
-  nodeAt(at, name).status.conditions.some((one) => one.type === 'Ready' && one.status === 'True') === true;
-const serves = (at: Host): boolean => at.api('GET', '/readyz').status === 200;
 const uidOf = (made: Ended): string => JSON.parse(made.body).metadata.uid;
 
 beforeAll(() => {
@@ -106,12 +70,13 @@ it.each([
   ['/v1-k3s/client-ca.crt', 200, 403],
   ['/v1-k3s/server-bootstrap', 403, 200],
   ['/db/info', 403, 200],
-])('%s answers an agent token with %i, the server token with %i', (path, agent, server) => {
-  const one = host(1);
-  expect(one.ask(url(one, path), ...as('node', agentToken)).status).toBe(agent);
-  expect(one.ask(url(one, path), ...as('server', serverToken)).status).toBe(server);
-  expect(one.ask(url(one, path), ...as('node', 'wrong')).status).toBe(401);
-  expect(one.ask(url(one, path)).status).toBe(403);
+])('%s answers an agent token with %i, the server token with %i', async (path, agent, server) => {
+  const status = async (...who: string[]) =>
+    (await answered(() => host(1).ask(url(host(1), path), ...who))).status;
+  expect(await status(...as('node', agentToken))).toBe(agent);
+  expect(await status(...as('server', serverToken))).toBe(server);
+  expect(await status(...as('node', 'wrong'))).toBe(401);
+  expect(await status()).toBe(403);
 });
 
 it('objects have uids and versions that guard writes', () => {
