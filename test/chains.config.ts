@@ -3,7 +3,6 @@ import { defineConfig } from 'vitest/config';
 /** Chains that take long; `npm run test:long`. Power cuts also run by command, as many as wished. */
 const long = [
   ...['data', 'slots', 'outputs', 'space', 'ext4-large', 'lan'].map((name) => `test/chains/${name}.test.ts`),
-  'test/namespaces/spare.test.ts',
 ];
 const wanted = process.env['EDGEKILN_CHAINS'] === 'long';
 
