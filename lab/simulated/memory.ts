@@ -1,9 +1,13 @@
 // Which former selves of electors are remembered, in truth: what every disk knew since it was last flashed.
 import type { Record } from '../../firstboot/protocol/record.ts';
-import { quorumOf } from '../../firstboot/protocol/site.ts';
 import type { Certificate } from '../../firstboot/protocol/terms.ts';
 import type { Board } from './board.ts';
 import type { World } from './world.ts';
+
+/** The checkers' own: a protocol that counts wrongly is judged by it. */
+export function majorityOf(electors: number): number {
+  return Math.floor(electors / 2) + 1;
+}
 
 export class Memory {
   readonly #known = new Map<Board, Set<number>>();
@@ -40,6 +44,6 @@ export class Memory {
         return known?.has(incarnation) === true && known.has(other.incarnation);
       });
     });
-    return forgotten.length >= 2 * quorumOf(electors) - electors;
+    return forgotten.length >= 2 * majorityOf(electors) - electors;
   }
 }

@@ -1,6 +1,6 @@
 // Promise 1: a generation decides one identity; see memory.ts for what is not promised.
-import { quorumOf } from '../../../firstboot/protocol/site.ts';
 import { type Certificate, sameIdentity } from '../../../firstboot/protocol/terms.ts';
+import { majorityOf } from '../memory.ts';
 import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
@@ -39,5 +39,5 @@ export function decidedIndeed(world: World, { generation, ballot, value, signers
     ({ place, incarnation, signature }) =>
       world.signed(place, 'accepted', signature) && signature.endsWith(`${words}${place}|${incarnation}`),
   );
-  return genuine && places.size === signers.length && places.size >= quorumOf(electors.length);
+  return genuine && places.size === signers.length && places.size >= majorityOf(electors.length);
 }

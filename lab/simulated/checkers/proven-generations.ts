@@ -1,6 +1,6 @@
 // Promise 2: a next generation opens only by proof, and only where the policy knows a next one.
-import { quorumOf } from '../../../firstboot/protocol/site.ts';
 import type { Past } from '../../../firstboot/protocol/terms.ts';
+import { majorityOf } from '../memory.ts';
 import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
 import { decidedIndeed } from './one-identity.ts';
@@ -35,5 +35,5 @@ function proven(world: World, { certificate, proof }: Past): boolean {
   });
   if (proof.kind === 'gone') return genuine && proof.signer.place === certificate.value.founder;
   const places = new Set(signers.map((signer) => signer.place).filter((one) => electors.includes(one)));
-  return genuine && places.size >= quorumOf(electors.length);
+  return genuine && places.size >= majorityOf(electors.length);
 }
