@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, type TestContext } from 'vitest';
+import { afterAll, beforeAll, expect, it, type TestContext, vi } from 'vitest';
 import type { BootState } from '../../formats/bootstate.ts';
 import type { Stamp } from '../../formats/stamp.ts';
 import { openLab } from '../../lab/keeper/lab.ts';
@@ -20,7 +20,9 @@ import {
 import { alone, healthy, logIn, makeSite, type Shell, statusOf, type TestSite } from './site.ts';
 
 /** The host may have other work: emulated machines take several times longer then. */
-const slow = 300_000;
+const slow = 600_000;
+// They wait more than they work.
+vi.setConfig({ maxConcurrency: 4 });
 
 const init = '/usr/lib/systemd/systemd';
 const agent = '/usr/lib/edgekiln/edgekiln-node.mjs';
@@ -38,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(site.folder, { recursive: true }));
 
-/** A machine that tries slot B next: a copy of A, with some files replaced. They all run at once: mostly they wait. */
+/** A machine that tries slot B next: a copy of A, with some files replaced. */
 async function trial(
   { onTestFinished }: TestContext,
   name: string,
@@ -59,8 +61,7 @@ async function trial(
 }
 
 /** Waits for a slot to be chosen by the boot script. */
-const slotOf = async (one: Machine, timeout = slow) =>
-  (await one.console.waitFor(/edgekiln: slot ([ab])[\r\n]/, timeout))[1];
+const slotOf = async (one: Machine) => (await one.console.waitFor(/edgekiln: slot ([ab])[\r\n]/, slow))[1];
 
 /** Slot A runs with a healthy agent, and B is marked bad for good. */
 async function expectA(one: Machine): Promise<Shell> {
@@ -86,7 +87,7 @@ it.concurrent('a kernel that panics: three attempts, then A', async (context) =>
   }
   expect(await slotOf(one)).toBe('a');
   await expectA(one);
-}, 1_200_000);
+}, 1_800_000);
 
 it.concurrent('an init that hangs: the watchdog that the initrd armed resets it', async (context) => {
   const hang = '#!/bin/sh\necho now it hangs >/dev/console\nexec sleep 100000\n';
@@ -98,12 +99,12 @@ it.concurrent('an init that hangs: the watchdog that the initrd armed resets it'
   // 120 seconds since the initrd fed it last; nothing else ends a sleep.
   expect(Date.now() - began).toBeGreaterThan(60_000);
   const shell = await expectA(one);
-  expect(await shell.run('wdctl | grep -E "Identity|Timeout:"')).toMatch(/i6300ESB[\s\S]*15 seconds/);
-}, 1_200_000);
+  expect(await shell.run('wdctl | grep -E "Identity|Timeout:"')).toMatch(/i6300ESB[\s\S]*60 seconds/);
+}, 1_800_000);
 
 it.concurrent('a systemd that hangs: the watchdog that it took over resets it', async (context) => {
-  // A trial's agent is healthy, but not for the minute that would confirm it.
-  const one = await trial(context, 'frozen', 1, {});
+  // The agent is healthy, but not for as long as would confirm the trial.
+  const one = await trial(context, 'frozen', 1, {}, 'edgekiln.confirm=3600');
   expect(await slotOf(one)).toBe('b');
   const [, , , , slot] = await one.console.waitFor(healthy, slow);
   expect(slot).toBe('B');
@@ -112,32 +113,32 @@ it.concurrent('a systemd that hangs: the watchdog that it took over resets it', 
   await shell.run('echo frozen >/dev/console; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze');
   expect(readState(contentOf(one), stamp)).toMatchObject({ primary: 'b', b: 'trial', left: 0 });
   expect(await slotOf(one)).toBe('a');
-  await expectA(one);
-}, 1_200_000);
+  const after = await expectA(one);
+  // Its agent was there to remember the trial.
+  expect((await statusOf(after))['problems']).toContainEqual(
+    expect.stringMatching(
+      /^slot B was on trial and none of its starts was confirmed: given up for slot A, seen/,
+    ),
+  );
+}, 1_800_000);
 
-// Green before, red twice on 2026-11-21: the restart was not seen within five minutes. Until that is understood it is
-// in the long suite.
-const long = process.env['EDGEKILN_CHAINS'] === 'long';
-it.skipIf(!long)(
-  'an agent that never gets healthy: the deadman, outside of it, restarts the device',
-  async (context) => {
-    const broken = "process.stderr.write('no good\\n');\nprocess.exit(1);\n";
-    const one = await trial(context, 'sick', 1, { [agent]: broken }, 'edgekiln.deadman=60');
-    expect(await slotOf(one)).toBe('b');
-    // Nothing else restarts it. On a busy machine the minute may be over before anybody could log in.
-    expect(await slotOf(one)).toBe('a');
-    const shell = await expectA(one);
-    // The deadman is for trials only.
-    expect(await shell.run('systemctl is-active edgekiln-deadman.timer || true')).toBe('inactive');
-  },
-  1_200_000,
-);
+it.concurrent('an agent that never gets healthy: the deadman, outside of it, restarts the device', async (context) => {
+  const broken = "process.stderr.write('no good\\n');\nprocess.exit(1);\n";
+  const one = await trial(context, 'sick', 1, { [agent]: broken }, 'edgekiln.deadman=60');
+  expect(await slotOf(one)).toBe('b');
+  // In order: a watchdog would not say this. On a busy machine the minute may be over before anybody could log in.
+  await one.console.waitFor(/reboot: Restarting system/, slow);
+  expect(await slotOf(one)).toBe('a');
+  const shell = await expectA(one);
+  // The deadman is for trials only.
+  expect(await shell.run('systemctl is-active edgekiln-deadman.timer || true')).toBe('inactive');
+}, 1_800_000);
 
 it.concurrent('a kernel that cannot be loaded: A at once', async (context) => {
   const one = await trial(context, 'unloadable', 3, { '/boot/vmlinuz': 'no kernel' });
   expect(await slotOf(one)).toBe('b');
-  expect(await slotOf(one, 60_000)).toBe('a');
+  expect(await slotOf(one)).toBe('a');
   await one.console.waitFor(healthy, slow);
   // The attempt is counted, the trial is not over.
   expect(readState(contentOf(one), stamp)).toMatchObject({ primary: 'b', a: 'good', b: 'trial', left: 2 });
-}, 600_000);
+}, 1_800_000);

@@ -72,23 +72,26 @@ export interface Shell {
 /** What the console says when the agent is up; docs/boot.md and the agent's tests name it. */
 export const healthy = /edgekiln: (\S+) \(place (\d+) of (\S+)\) slot ([AB]), healthy/;
 
+/** For what a machine does at once when its host has nothing else to do, ms. */
+const patience = 240_000;
+
 /** Logs in and becomes root. */
 export async function logIn(machine: Machine): Promise<Shell> {
   const { console } = machine;
   console.send('\n');
-  await console.waitFor(/login: /, 60_000);
+  await console.waitFor(/login: /, patience);
   console.send('tester\n');
-  await console.waitFor(/Password: /, 30_000);
+  await console.waitFor(/Password: /, patience);
   console.send(`${password}\n`);
-  await console.waitFor(/\$ /, 60_000);
+  await console.waitFor(/\$ /, patience);
   console.send(`stty -echo; PS1=; exec sudo -S -p 'becoming''-root ' sh\n`);
-  await console.waitFor(/becoming-root /, 60_000);
+  await console.waitFor(/becoming-root /, patience);
   console.send(`${password}\n`);
   // What is typed before the shell asks is lost: sudo empties the line.
-  await console.waitFor(/# /, 60_000);
+  await console.waitFor(/# /, patience);
   let count = 0;
   return {
-    async run(command, timeoutMs = 60_000) {
+    async run(command, timeoutMs = patience) {
       const mark = `mark${++count}`;
       console.send(`echo ${mark}-begin; ${command}; echo ${mark}-end $?\n`);
       const found = await console.waitFor(
