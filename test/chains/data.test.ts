@@ -118,7 +118,7 @@ it.concurrent.for(cases)(
     await machine.console.waitFor(says, patience);
     await machine.console.waitFor(healthy, patience);
     const waits = /waits for a person to see to its data partition/;
-    if (held.has(state)) await machine.console.waitFor(waits, 5000);
+    if (held.has(state)) await machine.console.waitFor(waits, patience);
     const shell = await logIn(machine);
     const record = JSON.parse(await shell.run('cat /run/edgekiln/boot.json'));
     expect(record).toMatchObject({ flash, slot: 'a', data: { state, detail }, problems: [] });

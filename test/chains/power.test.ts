@@ -1,6 +1,7 @@
 // Twenty power cuts over two devices' lives: none is a brick afterwards, and nothing that was synced is lost.
 import { expect, it } from 'vitest';
 import { cutPower } from './power.ts';
+import { mutants, weakened } from './power-mutants.ts';
 
 it('a device comes up after power cuts at any instant, with all that was synced', async () => {
   const report = await cutPower({ cuts: 20, seed: 1, say: (line) => console.log(line) });
@@ -12,3 +13,7 @@ it('a device comes up after power cuts at any instant, with all that was synced'
   const { lost, kept, torn } = report.writes;
   expect(Math.min(lost, kept, torn)).toBeGreaterThan(0);
 }, 2_400_000);
+
+it.each(Object.entries(mutants))('the mutant %s can still be made', (_, mutant) => {
+  expect(weakened(mutant)).toContain(mutant.to);
+});

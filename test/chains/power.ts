@@ -20,6 +20,7 @@ import {
   writeState,
 } from './medium.ts';
 import { cutAt, type Device, type Hit, type Instant, lives, patience } from './power-life.ts';
+import { isCaught } from './power-mutants.ts';
 import { alone, healthy, logIn, makeSite, type TestSite } from './site.ts';
 
 /** What came of the cuts. A brick is a device that does not reach a healthy agent any more. */
@@ -43,10 +44,12 @@ export interface PowerReport {
 const together = 2;
 const MiB = 1024 ** 2;
 
-/** Cuts the power so many times, over as many devices as that takes. `say` hears of each. */
+/** Cuts the power so many times, over as many devices as that takes; `tillWrong`: ends behind the first complaint. */
 export async function cutPower(options: {
-  cuts: number;
-  seed: number;
+  readonly cuts: number;
+  readonly seed: number;
+  readonly tillWrong?: boolean;
+  /** Hears of each cut. */
   say(line: string): void;
 }): Promise<PowerReport> {
   const site = makeSite('power', alone);
@@ -59,6 +62,7 @@ export async function cutPower(options: {
       report.complaints.push(`${device}: ${what}`);
       options.say(`${device}: ${what}`);
     };
+    const isOver = (): boolean => options.tillWrong === true && report.complaints.length > 0;
     const live = async (index: number, life: readonly Instant[]): Promise<void> => {
       const name = `n${index + 1}`;
       // Each device has a chance of its own, whatever the others do meanwhile, and a LAN: all carry the same stamp.
@@ -82,8 +86,9 @@ export async function cutPower(options: {
           options.say(`cut ${report.cuts}, ${name}, ${instant.name}: ${JSON.stringify(hit)}`);
           report.lost += hit.wrong.length;
           for (const what of hit.wrong) complain(name, what);
+          if (isOver()) break;
         }
-        await rest(device);
+        if (!isOver()) await rest(device);
         options.say(`${name} lives: ${JSON.stringify(readState(contentOf(machine), stamp))}`);
       } catch (error) {
         report.bricks += 1;
@@ -96,7 +101,7 @@ export async function cutPower(options: {
     };
     const waiting = livesOf(options.cuts).entries();
     const worker = async (): Promise<void> => {
-      for (const [index, life] of waiting) await live(index, life);
+      for (const [index, life] of waiting) if (!isOver()) await live(index, life);
     };
     await Promise.all(Array.from({ length: together }, worker));
   } finally {
@@ -143,16 +148,27 @@ async function rest({ machine, stamp, kept }: Device): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const options = {
-    cuts: { type: 'string', default: '300' },
-    seed: { type: 'string', default: '1' },
-  } as const;
-  const { cuts, seed } = parseArgs({ options }).values;
-  const report = await cutPower({
-    cuts: Number(cuts),
-    seed: Number(seed),
-    say: (line) => console.error(line),
+  const { values } = parseArgs({
+    options: {
+      cuts: { type: 'string', default: '300' },
+      seed: { type: 'string', default: '1' },
+      'till-wrong': { type: 'boolean', default: false },
+      mutant: { type: 'string' },
+    },
   });
-  console.log(JSON.stringify(report));
-  process.exitCode = report.bricks + report.lost === 0 && report.cuts > 0 ? 0 : 1;
+  const { cuts, seed, mutant } = values;
+  if (mutant === undefined) {
+    const report = await cutPower({
+      cuts: Number(cuts),
+      seed: Number(seed),
+      tillWrong: values['till-wrong'],
+      say: (line) => console.error(line),
+    });
+    console.log(JSON.stringify(report));
+    process.exitCode = report.bricks + report.lost === 0 && report.cuts > 0 ? 0 : 1;
+  } else {
+    const caught = isCaught(mutant, cuts, seed);
+    console.log(JSON.stringify({ mutant, caught }));
+    process.exitCode = caught ? 0 : 1;
+  }
 }

@@ -94,7 +94,7 @@ describe('GRUB with a boot state', () => {
     while (found.length < lines) {
       const [, line = ''] = await machine.console.waitFor(
         /edgekiln: ((?:slot|no slot|neither|the boot state)[^\r\n]*)[\r\n]/,
-        60_000,
+        slow,
       );
       found.push(line);
     }
@@ -184,7 +184,7 @@ describe('GRUB with a boot state', () => {
     expect(await said(triesBThenA.length)).toEqual(triesBThenA);
     await machine.console.waitFor(healthy, slow);
     await expect
-      .poll(() => readState(content, stamp), { timeout: 60_000, interval: 500 })
+      .poll(() => readState(content, stamp), { timeout: slow, interval: 500 })
       .toEqual(state(4, 'a', 'good', 'bad', 9));
     const shell = await logIn(machine);
     expect(await statusOf(shell)).toMatchObject({ slot: { current: 'a', a: 'good', b: 'bad', left: 9 } });
@@ -248,7 +248,7 @@ describe('GRUB with a boot state', () => {
     [machine] = await add('two', 1);
     expect(await said(2)).toEqual(['the boot state is lost', 'slot a']);
     await machine.console.waitFor(healthy, slow);
-  }, 300_000);
+  }, 600_000);
 });
 
 describe('slot B on a device', () => {
