@@ -45,10 +45,13 @@ function isServed(world: World, id: string): boolean {
 /** Three servers that work, where three devices may be one. */
 function serversSettled({ reconcilers, boards, clusters }: World, id: string): boolean {
   if (reconcilers === undefined) return true;
-  const able = boards.filter(({ powered, stolen, hung, state, place, k3s }) => {
+  const there = boards.filter(({ powered, stolen, hung, k3s }) => {
+    return powered && !stolen && !hung && k3s.storeOf() === id;
+  });
+  // One that is denied is no candidate; as a server that runs it is a person's to remove.
+  const able = there.filter(({ state, place, k3s }) => {
     const member = state?.site.members[place];
-    const there = powered && !stolen && !hung && k3s.storeOf() === id;
-    return there && member?.eligible === true && !member.denied;
+    return k3s.serves(id) || (member?.eligible === true && !member.denied);
   });
   const voters = votersOf(clusters.get(id));
   // Two boards with one stamp are one node.
