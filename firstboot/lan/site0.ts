@@ -76,7 +76,11 @@ export class Site0 {
     this.#askedAt = now;
     this.#conflict = await this.#isTaken(name);
     // An address that is in use here is kept: two halves of a cluster without one are worse than an alarm.
-    if (!has && !this.#conflict) await this.#run('ip', ['address', 'replace', `${address}/24`, 'dev', name]);
+    if (!has && !this.#conflict) {
+      await this.#run('ip', ['address', 'replace', `${address}/24`, 'dev', name]);
+      // Others may still send to the interface that had it: another MAC, for up to a minute.
+      if (name === parent) await this.#run('busybox', ['arping', '-U', '-q', '-c', '1', '-I', name, address]);
+    }
     this.#up = has || !this.#conflict;
     if (this.#conflict) throw this.#taken();
   }
@@ -88,13 +92,16 @@ export class Site0 {
     );
   }
 
-  /** The cable is in another interface now: an address on both would be looked for on the dead one. */
+  /**
+   * The cable is in another interface now: an address on both would be looked for on the dead one. All others are told
+   * to leave it: the addresses of one without a link are not among those that Node shows.
+   */
   async #leaveOthers(interfaces: readonly LanInterface[], name: string): Promise<void> {
     const { address, mode } = this.#settings;
     if (mode === 'macvlan') return; // there the old one goes with the link
     for (const other of interfaces) {
-      if (other.name === name || !other.addresses.some((one) => one.address === address)) continue;
-      await this.#run('ip', ['address', 'delete', `${address}/24`, 'dev', other.name]);
+      if (other.name === name) continue;
+      await this.#run('ip', ['address', 'flush', 'dev', other.name, 'to', `${address}/32`]);
     }
   }
 
