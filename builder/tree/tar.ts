@@ -4,7 +4,16 @@
 import { type Entry, nameFromBytes, type Segment } from './entry.ts';
 import { noRecords, type PaxRecords, parsePax, sparseMapOf, xattrsOf } from './pax.ts';
 import { oldSparseMap, type SparseMap, sparseHead } from './sparse.ts';
-import { BLOCK, Header, mayBeHeader, padded, readHeader, TarReader, untilNul } from './tarheader.ts';
+import {
+  BLOCK,
+  checkNumbers,
+  Header,
+  mayBeHeader,
+  padded,
+  readHeader,
+  TarReader,
+  untilNul,
+} from './tarheader.ts';
 
 /**
  * Yields the entries of a tar file in its order. Leading `./` and `/` are dropped from names and hard link targets.
@@ -43,7 +52,10 @@ class Members {
     const header = this.#header;
     for (;;) {
       const at = this.#at;
-      if (!readHeader(reader, at, header)) return undefined;
+      if (!readHeader(reader, at, header)) {
+        if (this.#isAwaited) reader.refuse(at, 'the archive ends before the member that was spoken of');
+        return undefined;
+      }
       if (this.#speaksOfNext(at, header)) {
         this.#at = at + BLOCK + padded(header.size);
         continue;
@@ -52,11 +64,17 @@ class Members {
       if (this.#longTarget !== undefined) header.target = this.#longTarget;
       const pax = this.#globals.over(this.#locals);
       if (!pax.isEmpty) overwrite(header, pax, (why) => reader.refuse(at, why));
+      checkNumbers(reader, at, header);
       if (header.type === '0' && !pax.isSpecial && !header.name.endsWith('/')) return this.#file(at, header);
       const member = toEntry(reader, at, header, pax);
       this.#goOn(member.next);
       return member.entry;
     }
+  }
+
+  /** Whether something was said of a member that is yet to come. */
+  get #isAwaited(): boolean {
+    return this.#locals !== noRecords || this.#longName !== undefined || this.#longTarget !== undefined;
   }
 
   /** Keeps what a header says of the member after it; false for one that is a member itself. */
@@ -137,6 +155,7 @@ function toEntry(
     }
     case '2':
       if (target === '') refuse(`the symbolic link ${raw} has no target`);
+      if (target.includes('\0')) refuse(`the target of the symbolic link ${raw} holds a NUL byte`);
       return { entry: { ...common, kind: 'symlink', target }, next: body };
     case '3':
     case '4': {
@@ -193,10 +212,11 @@ function contentOf(reader: TarReader, at: number, header: Header, pax: PaxRecord
     map = sparseMapOf(pax, refuse);
   }
   if (end > reader.size) refuse(`the archive ends within ${header.name}`);
+  if (!Number.isSafeInteger(size) || size < 0) refuse(`${header.name}: its size ${size} is out of range`);
   const segments: Segment[] = [];
   let reached = 0;
   for (const [offset, length] of map ?? [[0, size] as const]) {
-    if (offset < reached || offset + length > size || body + length > end)
+    if (offset < reached || length < 0 || offset + length > size || body + length > end)
       refuse('a sparse map is not in order');
     reached = offset + length;
     if (length > 0) segments.push({ offset, bytes: { at: 'file', file: reader.file, offset: body, length } });

@@ -30,7 +30,11 @@ export class Header {
 
 /** Fills a header with the one at a place; false where the archive ends. */
 export function readHeader(reader: TarReader, at: number, header: Header): boolean {
-  if (at >= reader.size) return false;
+  if (at >= reader.size) {
+    // The last member may lack what fills its last block, not more.
+    if (at - BLOCK >= reader.size) reader.refuse(reader.size, 'the archive ends within a member');
+    return false;
+  }
   const start = reader.locate(at);
   const { bytes } = reader;
   if (bytes[start] === 0 && isZero(reader, at)) return false;
@@ -51,7 +55,20 @@ export function readHeader(reader: TarReader, at: number, header: Header): boole
   header.mtime = number(bytes, start + 136, 12);
   header.major = numbered ? number(bytes, start + 329, 8) : 0;
   header.minor = numbered ? number(bytes, start + 337, 8) : 0;
+  // Below zero the next header would be sought before this one, again and again.
+  if (header.size < 0) reader.refuse(at, `a header says a size of ${header.size} bytes`);
   return true;
+}
+
+/** Refuses numbers that no file has: base 256 and extended headers can say them, and they would become others. */
+export function checkNumbers(reader: TarReader, at: number, header: Header): void {
+  const { name, uid, gid, major, minor, mtime } = header;
+  const isWord = uid >>> 0 === uid && gid >>> 0 === gid && major >>> 0 === major && minor >>> 0 === minor;
+  if (!isWord) {
+    const numbers = `owner ${uid}, group ${gid}, device ${major}:${minor}`;
+    reader.refuse(at, `a number of ${name} is out of range: ${numbers}`);
+  }
+  if (!Number.isSafeInteger(mtime)) reader.refuse(at, `the time ${mtime} of ${name} is out of range`);
 }
 
 /** Whether a header may stand there, or the archive's end. */
