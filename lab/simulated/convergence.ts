@@ -148,10 +148,11 @@ function decidedTwice({ boards }: World): boolean {
 function memoryIsLost(world: World): boolean {
   const site = world.boards[0]?.stamped;
   if (site === undefined || !wasTold(world, 'memory-lost')) return false;
-  const remember = world.boards.filter(
-    ({ powered, stolen, state, place }) =>
-      powered && !stolen && site.electors.includes(place) && state?.record.amnesiac === false,
-  );
+  const remember = world.boards.filter((board) => {
+    const { powered, stolen, state, place } = board;
+    const there = powered && !stolen && !isOutside(world, board);
+    return there && site.electors.includes(place) && state?.record.amnesiac === false;
+  });
   return remember.length < recoveryQuorum(site);
 }
 
