@@ -76,6 +76,10 @@ const bad: [entry: Entry, why: string][] = [
     `the name of the extended attribute user.${'n'.repeat(256)} is longer than 255 bytes`,
   ],
   [
+    fifo({ xattrs: [['user.a\0b', Buffer.alloc(1)]] }),
+    'the name of the extended attribute user.a\0b holds a NUL byte',
+  ],
+  [
     { ...owner, path: 's', kind: 'symlink', target: 'x'.repeat(4096) },
     'its target has 4096 bytes, and 4095 is the most',
   ],

@@ -64,6 +64,7 @@ function attributeOf(fullName: string, value: Uint8Array): Attribute | string {
   const isAcl = fullName.startsWith(POSIX_ACL);
   if (isAcl !== (name.length === 0)) return `ext4 has no place for the extended attribute ${fullName}`;
   if (name.length > 255) return `the name of the extended attribute ${fullName} is longer than 255 bytes`;
+  if (name.includes(0)) return `the name of the extended attribute ${fullName} holds a NUL byte`;
   const stored = isAcl ? aclToDisk(value) : value;
   if (stored === undefined) return `its ${fullName} is not an access control list`;
   return { index: found[1], name, value: stored };
