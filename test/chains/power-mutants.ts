@@ -1,5 +1,5 @@
 // Proof that the power cuts can find a fault: each mutant lets go of one thing that the boot path does against a power
-// cut. `npm run test:power -- --mutant NAME --cuts 20 --seed 1` builds a copy of this tree with it and must see it caught.
+// cut. `npm run test:power -- --mutant NAME --cuts 6 --seed 1` builds a copy of this tree with it and must see it caught.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,8 @@ interface Mutant {
   /** Text that occurs once in the file, and what takes its place. */
   readonly from: string;
   readonly to: string;
+  /** The instants at which it is to be caught. */
+  readonly instants: readonly string[];
 }
 
 export const mutants: Readonly<Record<string, Mutant>> = {
@@ -19,18 +21,21 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     file: 'firstboot/slots/disk.ts',
     from: 'constants.O_RDWR | constants.O_SYNC',
     to: 'constants.O_RDWR',
+    instants: ['confirmed'],
   },
   'unsynced-files': {
     weakened: 'a file that is replaced on data is renamed before it is on the disk',
     file: 'firstboot/boot/replace.ts',
     from: '    await file.sync();\n',
     to: '',
+    instants: ['the first minute', 'filling slot B, files written'],
   },
   'forgotten-making': {
     weakened: 'the initrd does not remember that data was being made',
     file: 'overlays/initrd/init',
     from: 'making() { dd ',
     to: 'making() { return 1; dd ',
+    instants: ['making data', 'making data again'],
   },
 };
 
@@ -56,7 +61,8 @@ export function isCaught(name: string, cuts: string, seed: string): boolean {
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     writeFileSync(join(folder, mutant.file), text);
     execFileSync(process.execPath, ['build.mjs'], { cwd: folder, stdio: 'inherit' });
-    const options = ['--cuts', cuts, '--seed', seed, '--till-wrong'];
+    const only = mutant.instants.flatMap((instant) => ['--only', instant]);
+    const options = ['--cuts', cuts, '--seed', seed, '--till-wrong', ...only];
     const run = spawnSync(process.execPath, ['--import', 'tsx', 'test/chains/power.ts', ...options], {
       cwd: folder,
       encoding: 'utf8',

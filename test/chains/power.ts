@@ -49,6 +49,8 @@ export async function cutPower(options: {
   readonly cuts: number;
   readonly seed: number;
   readonly tillWrong?: boolean;
+  /** Names of the instants to cut at; all of them where nothing is said. */
+  readonly only?: readonly string[] | undefined;
   /** Hears of each cut. */
   say(line: string): void;
 }): Promise<PowerReport> {
@@ -99,7 +101,7 @@ export async function cutPower(options: {
       report.checked += device.kept.checked;
       for (const what of device.kept.lost) complain(name, what);
     };
-    const waiting = livesOf(options.cuts).entries();
+    const waiting = livesOf(options.cuts, options.only).entries();
     const worker = async (): Promise<void> => {
       for (const [index, life] of waiting) if (!isOver()) await live(index, life);
     };
@@ -111,10 +113,13 @@ export async function cutPower(options: {
 }
 
 /** One life a device, so many cuts in all. */
-function livesOf(cuts: number): (readonly Instant[])[] {
+function livesOf(cuts: number, only?: readonly string[]): (readonly Instant[])[] {
+  const wished = lives
+    .map((life) => life.filter(({ name }) => only?.includes(name) !== false))
+    .filter(({ length }) => length > 0);
   const all: (readonly Instant[])[] = [];
-  for (let left = cuts; left > 0; left -= all.at(-1)?.length ?? 0)
-    all.push((lives[all.length % lives.length] ?? []).slice(0, left));
+  for (let left = wished.length === 0 ? 0 : cuts; left > 0; left -= all.at(-1)?.length ?? 0)
+    all.push((wished[all.length % wished.length] ?? []).slice(0, left));
   return all;
 }
 
@@ -153,6 +158,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       cuts: { type: 'string', default: '300' },
       seed: { type: 'string', default: '1' },
       'till-wrong': { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true },
       mutant: { type: 'string' },
     },
   });
@@ -162,6 +168,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       cuts: Number(cuts),
       seed: Number(seed),
       tillWrong: values['till-wrong'],
+      only: values.only,
       say: (line) => console.error(line),
     });
     console.log(JSON.stringify(report));
