@@ -3,7 +3,7 @@ import { type Ended, type Host, until } from './hosts.ts';
 
 export const [serverToken, agentToken] = ['a-server-token', 'an-agent-token'] as const;
 export const url = (host: Host, path: string) => `https://${host.address}:6443${path}`;
-export const as = (user: 'server' | 'node', password: string) => ['-u', `${user}:${password}`];
+export const login = (user: 'server' | 'node', password: string) => ['-u', `${user}:${password}`];
 
 export interface Member {
   readonly name?: string;
@@ -17,7 +17,7 @@ interface NodeObject {
 
 /** Fails where the datastore does not answer: that is not the same as having no members. */
 export function membersAt(at: Host): readonly Member[] {
-  const info = at.ask(url(at, '/db/info'), ...as('server', serverToken));
+  const info = at.ask(url(at, '/db/info'), ...login('server', serverToken));
   if (info.status !== 200) throw new Error(`/db/info of ${at.name}: ${info.status}`);
   return JSON.parse(info.body).members;
 }

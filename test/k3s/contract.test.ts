@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   agentToken,
   answered,
-  as,
   isReady,
+  login,
   type Member,
   membersAt,
   namesAt,
@@ -46,7 +46,7 @@ it('a founder serves, and its node is Ready', async () => {
   const status = () => host(1).ask(url(host(1), '/ping'));
   expect([status().status, status().body]).toEqual([200, 'pong']);
   function readyz(): number {
-    return host(1).ask(url(host(1), '/v1-k3s/readyz'), ...as('node', agentToken)).status;
+    return host(1).ask(url(host(1), '/v1-k3s/readyz'), ...login('node', agentToken)).status;
   }
 });
 
@@ -73,9 +73,9 @@ it.each([
 ])('%s answers an agent token with %i, the server token with %i', async (path, agent, server) => {
   const status = async (...who: string[]) =>
     (await answered(() => host(1).ask(url(host(1), path), ...who))).status;
-  expect(await status(...as('node', agentToken))).toBe(agent);
-  expect(await status(...as('server', serverToken))).toBe(server);
-  expect(await status(...as('node', 'wrong'))).toBe(401);
+  expect(await status(...login('node', agentToken))).toBe(agent);
+  expect(await status(...login('server', serverToken))).toBe(server);
+  expect(await status(...login('node', 'wrong'))).toBe(401);
   expect(await status()).toBe(403);
 });
 
