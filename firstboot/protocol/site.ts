@@ -47,7 +47,7 @@ export interface Site {
 export const nowhere = 0 as Place;
 
 /** Majority of the electors. */
-export function quorumOf(electors: number): number {
+function quorumOf(electors: number): number {
   return Math.floor(electors / 2) + 1;
 }
 
