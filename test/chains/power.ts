@@ -90,8 +90,10 @@ export async function cutPower(options: {
           for (const what of hit.wrong) complain(name, what);
           if (isOver()) break;
         }
-        if (!isOver()) await rest(device);
-        options.say(`${name} lives: ${JSON.stringify(readState(contentOf(machine), stamp))}`);
+        if (!isOver()) {
+          await rest(device);
+          options.say(`${name} lives: ${JSON.stringify(readState(contentOf(machine), stamp))}`);
+        }
       } catch (error) {
         report.bricks += 1;
         complain(name, error instanceof Error ? error.message : String(error));
