@@ -10,6 +10,7 @@ import { hashOf, writeToFile } from '../output.ts';
 import { mayMount, mounted } from './mount.fixture.ts';
 import { type Ext4Options, planExt4 } from './plan.ts';
 import { openExt4 } from './read.ts';
+import { encodeSuperblock } from './superblock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-ext4-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -125,4 +126,11 @@ describe('an ext4 filesystem', () => {
     expect(() => openExt4(image)).toThrow(expect.objectContaining({ kind: 'unsupported' }));
     expect(() => openExt4(join(folder, 'nothing'))).toThrow(expect.objectContaining({ kind: 'io' }));
   });
+});
+
+it('copies of the superblock beyond 8 TiB name a group that 16 bits can say', () => {
+  const identity = { uuid: Buffer.alloc(16), hashSeed: Buffer.alloc(16), label: 'x', time: 0 };
+  const counts = { blocks: 2 ** 32 - 1, inodes: 16, inodesPerGroup: 16, freeBlocks: 0, freeInodes: 0 };
+  const groupOf = (group: number): number => encodeSuperblock(identity, counts, group).readUInt16LE(90);
+  expect([groupOf(3), groupOf(5 ** 7)]).toEqual([3, 65_535]);
 });

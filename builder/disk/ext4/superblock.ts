@@ -64,7 +64,7 @@ export function encodeSuperblock(identity: Identity, counts: Counts, group: numb
   u32(76, 1);
   u32(84, FIRST_INODE);
   u16(88, INODE_SIZE);
-  u16(90, group);
+  u16(90, Math.min(group, 0xffff)); // 16 bits, for groups beyond 8 TiB too: e2fsprogs stops there as well.
   u32(92, compat.extAttr | compat.dirIndex);
   u32(96, incompat.filetype | incompat.extents | incompat.flexBg);
   u32(
