@@ -216,6 +216,8 @@ describe('a FAT', () => {
       const at = volume.startOf(other);
       expect([s0, s1].map((start) => at >= start && at < start + block)).toEqual([false, false]);
     }
+    const wrong = { ...options, size: 64 * MiB, alone: { paths: ['S0.ENV'], block } };
+    expect(() => planFat(treeOf(files), wrong)).toThrow('/S0.ENV cannot be put into a FAT filesystem');
   });
 });
 

@@ -176,12 +176,15 @@ function allocate(nodes: readonly FatNode[], layout: FatLayout, options: FatOpti
     }
     const clusters = Math.ceil(node.size / unit);
     if (clusters === 0) continue;
-    const apart = alone.size > 0 && alone.has(pathOf(node));
+    const apart = alone.size > 0 && alone.delete(pathOf(node));
     if (apart) align();
     node.cluster = next;
     next += clusters;
     if (apart) align();
   }
+  const [missing] = alone;
+  if (missing !== undefined)
+    throw refusal(missing, 'it is to have blocks for itself, and no file of that name has any');
   return next;
 }
 

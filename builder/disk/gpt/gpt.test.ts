@@ -224,7 +224,7 @@ describe('a GUID partition table', () => {
     [
       { size: 1024, partitions: [] },
       'a partition table cannot be put on the disk',
-      'it takes 34304 bytes, and the disk has 1024',
+      'it takes 34816 bytes, and the disk has 1024',
     ],
     [
       { size: 64 * MiB + 1 },

@@ -46,7 +46,7 @@ export function planGpt(options: GptOptions): Volume {
   if (partitions.length > entryCount)
     throw refusal(`partition ${partitions[entryCount]?.name}`, `a GPT has ${entryCount}`);
   if (size % sectorSize !== 0) throw refusal('a partition table', 'the disk does not end at a sector');
-  const least = (headSectors + tableSectors + 1) * sectorSize;
+  const least = (headSectors + 1 + tableSectors + 1) * sectorSize;
   if (size < least) throw refusal('a partition table', `it takes ${least} bytes, and the disk has ${size}`);
   const guids = partitions.map(({ guid }) => guid.toLowerCase());
   const twice = partitions.find((_, index) => guids.indexOf(guids[index] ?? '') < index);
