@@ -170,7 +170,8 @@ test('a member of etcd that no node takes along goes after five minutes', async 
   await one.look(299_000); // spent on writing the time
   await one.look(299_900);
   expect((await voters()).length).toBe(3);
-  await one.look(300_000);
+  // k3s may write to the node that was just made for it: then the next look goes on.
+  await vi.waitFor(() => one.look(300_000), 40_000);
   expect(said.at(-1)).toMatch(/^k3s: removes the member n\d+-[0-9a-f]{8}, which no node would take along$/);
   const left = addresses.slice(1, 3).sort();
   await vi.waitFor(
