@@ -95,9 +95,16 @@ function isOutside(world: World, board: Board): boolean {
     isDenied(world, board) ||
     isTwin(world, board) ||
     (place === nowhere && state?.alarms.includes('no-place') === true) ||
-    // Its table is over, or gave its place to another board, but it holds what a person put there.
-    (state?.record.claim?.over === true && state.alarms.includes('holds-data'))
+    isReplaced(board) ||
+    // The board that it replaced lives on under its name: the cluster refuses it.
+    (state?.alarms.includes('join-refused') === true &&
+      world.boards.some((other) => other.place === place && isReplaced(other)))
   );
+}
+
+/** Its table is over, or gave its place to another board, but what it holds, or serves, is a person's to give up. */
+function isReplaced({ state }: Board): boolean {
+  return state?.record.claim?.over === true && state.phase === 'holding';
 }
 
 /** In a claimed site a second board has a key of its own, and is like any other. */
@@ -124,7 +131,8 @@ function isKeptApart(world: World, { state }: Board): boolean {
 
 /** What was decided last has no server any more, and a person was told so. */
 function founderIsGone(world: World): boolean {
-  const records = world.boards.flatMap(({ state }) => (state === undefined ? [] : [state.record]));
+  const inside = world.boards.filter((board) => !isOutside(world, board));
+  const records = inside.flatMap(({ state }) => (state === undefined ? [] : [state.record]));
   const newest = Math.max(...records.map(({ generation }) => generation));
   const last = records.find(({ generation, decided }) => generation === newest && decided !== undefined);
   const cluster = last?.decided?.value.cluster;
