@@ -49,14 +49,14 @@ function serversSettled({ reconcilers, boards, clusters }: World, id: string): b
     return powered && !stolen && !hung && k3s.storeOf() === id;
   });
   // One that is denied is no candidate; as a server that runs it is a person's to remove.
-  const able = there.filter(({ state, place, k3s }) => {
+  const able = there.filter(({ state, place }) => {
     const member = state?.site.members[place];
-    return k3s.serves(id) || (member?.eligible === true && !member.denied);
+    return member?.eligible === true && !member.denied;
   });
   const voters = votersOf(clusters.get(id));
   // Two boards with one stamp are one node.
   const nodes = (boards: readonly Board[]) => new Set(boards.map(({ place }) => place)).size;
-  const work = nodes(able.filter((board) => board.k3s.serves(id)));
+  const work = nodes(there.filter((board) => board.k3s.serves(id)));
   return nodes(able) < 3 || (voters.length === 3 && work === 3);
 }
 
