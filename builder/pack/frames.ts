@@ -3,9 +3,11 @@ import { createReadStream, existsSync } from 'node:fs';
 import { appendFile, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
+import { Failure } from '../../formats/errors.ts';
 import { run } from '../../formats/programs.ts';
 import type { Range } from '../disk/volume.ts';
 import { partialName } from '../pipeline/partial.ts';
+import { digestOfZeros } from './survey.ts';
 import type { Stretch, Threads } from './threads.ts';
 
 /** Bytes read at a time. */
@@ -21,6 +23,14 @@ interface FramesOptions {
   readonly signal: AbortSignal;
 }
 
+/** A part of a file, and a digest of what it holds; without one, zeros. */
+type Known = Range & { readonly digest: string | undefined };
+
+/** What becomes a frame: as a whole, its digest is only a name; those of its chunks are SHA-256 (hex). */
+export interface Held extends Known {
+  readonly chunks: readonly Known[];
+}
+
 /** Frames in a folder, by the digest of what they hold. */
 export class Frames {
   readonly #options: FramesOptions;
@@ -30,21 +40,22 @@ export class Frames {
     this.#options = options;
   }
 
-  /** The frame of a stretch of a file, which is known by a digest of what it holds; without one, of so many zeros. */
-  of(
-    file: string,
-    { start, end, digest }: Range & { readonly digest: string | undefined },
-  ): Promise<Stretch> {
+  /** The frame of a stretch of a file; of one that holds something else by now, none is made. */
+  of(file: string, { start, end, digest, chunks }: Held): Promise<Stretch> {
     const length = end - start;
     const name = digest ?? `zeros-${length}`;
-    const input = () =>
-      digest === undefined ? zeros(length) : createReadStream(file, { start, end: end - 1, highWaterMark });
-    const frame = this.#made.get(name) ?? this.#keep(name, length, input);
+    const compress = async (partial: string) => {
+      if (digest === undefined) return this.#compress(zeros(length), length, partial);
+      const input = createReadStream(file, { start, end: end - 1, highWaterMark });
+      await this.#compress(input, length, partial);
+      await this.#proveSame(file, chunks);
+    };
+    const frame = this.#made.get(name) ?? this.#keep(name, compress);
     this.#made.set(name, frame);
     return frame;
   }
 
-  async #keep(name: string, length: number, input: () => Readable): Promise<Stretch> {
+  async #keep(name: string, compress: (partial: string) => Promise<void>): Promise<Stretch> {
     const { folder } = this.#options;
     const file = join(folder, name.slice(0, 2), name);
     const kept = existsSync(file) ? await this.#whole(file) : undefined;
@@ -56,7 +67,7 @@ export class Frames {
     await mkdir(dirname(file), { recursive: true });
     const partial = join(folder, partialName());
     try {
-      await this.#compress(input(), length, partial);
+      await compress(partial);
       await appendFile(partial, Buffer.from(await this.#options.threads.digest(partial), 'hex'));
       await rename(partial, file);
     } finally {
@@ -78,6 +89,19 @@ export class Frames {
     } finally {
       await handle.close();
     }
+  }
+
+  /** A frame is found by its name later: one of a file that was changed meanwhile must not be kept. */
+  async #proveSame(file: string, chunks: readonly Known[]): Promise<void> {
+    const digests = await this.#options.threads.runs(file, chunks);
+    if (chunks.every(({ start, end, digest }, at) => digests[at] === (digest ?? digestOfZeros(end - start))))
+      return;
+    throw new Failure('io', {
+      what: 'an image cannot be packed',
+      where: file,
+      why: 'the file is not as it was',
+      fix: 'build again, and leave the output folder alone meanwhile',
+    });
   }
 
   /** One frame. The bytes do not depend on how many threads zstd uses. */

@@ -1,6 +1,7 @@
 // What is known of a board's images, beside them: which ranges carry data, as the plan says it (nobody looks for zeros
 // later), and the digests that several outputs need. They are made of the first image while it is written; the others
 // are its copies but for a stamp.
+import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -189,6 +190,15 @@ export function* chunksOf(
   const { chunks } = digestsOf(survey, hostname);
   for (let index = 0, start = 0; start < survey.size; index++, start += chunk)
     yield { start, end: Math.min(survey.size, start + chunk), digest: chunks.get(index) };
+}
+
+const zeros = new Map<number, string>();
+
+/** SHA-256 (hex) of so many zeros; the same length comes for nearly all holes. */
+export function digestOfZeros(length: number): string {
+  const digest = zeros.get(length) ?? createHash('sha256').update(new Uint8Array(length)).digest('hex');
+  zeros.set(length, digest);
+  return digest;
 }
 
 function fileOf(folder: string, board: string): string {

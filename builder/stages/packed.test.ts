@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -163,4 +164,32 @@ it('pieces that were torn are made anew', async () => {
     else truncateSync(path, 0);
   }
   expect(digestsIn(await packed('mended', chunks))).toEqual(digestsIn(join(work, 'cold')));
+});
+
+it('of an image that was changed after its survey nothing is packed, and nothing is kept', async () => {
+  const chunks = join(work, 'chunks of a changed image');
+  const changed = join(work, 'changed');
+  const result = join(work, 'of a changed image');
+  for (const folder of [changed, result]) mkdirSync(folder);
+  for (const name of readdirSync(disk)) copyFileSync(join(disk, name), join(changed, name));
+  const image = join(changed, 'one.img');
+  const descriptor = openSync(image, 'r+');
+  writeSync(descriptor, Buffer.from('x'), 0, 1, 6 * MiB);
+  closeSync(descriptor);
+  const one = { board: 'board', hostnames: ['one'], level: 3, zstd: '1' };
+  await expect(zst.run(one, { disk: changed, chunks }, workshopIn(result))).rejects.toMatchObject({
+    kind: 'io',
+    problems: [{ what: 'an image cannot be packed', where: image, why: 'the file is not as it was' }],
+  });
+  const kept = keptFiles(chunks).length;
+  expect(readdirSync(result)).toEqual([]);
+  await zst.run(one, { disk, chunks }, workshopIn(result));
+  execFileSync('sh', [
+    '-c',
+    'zstd -dcq "$1" | cmp - "$2"',
+    'sh',
+    join(result, 'one.img.zst'),
+    join(disk, 'one.img'),
+  ]);
+  expect(kept).toBeLessThan(keptFiles(chunks).length);
 });

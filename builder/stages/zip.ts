@@ -1,5 +1,4 @@
 // The zip that balenaEtcher flashes: the image, and in `.meta/` what it is and which of its blocks carry data.
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -8,7 +7,7 @@ import type { Range } from '../disk/volume.ts';
 import { crcShift, joinCrc } from '../pack/crc.ts';
 import { inOrder } from '../pack/ordered.ts';
 import { writeSums } from '../pack/sums.ts';
-import { chunksOf, readSurvey } from '../pack/survey.ts';
+import { chunksOf, digestOfZeros, readSurvey } from '../pack/survey.ts';
 import { type Deflated, type Stretch, Threads } from '../pack/threads.ts';
 import { directory, localHeader, type ZipEntry } from '../pack/zip.ts';
 import { onMedium } from '../pipeline/medium.ts';
@@ -106,15 +105,6 @@ function deflater(
     made.set(name, piece);
     return { ...(await piece), length };
   };
-}
-
-const zeros = new Map<number, string>();
-
-/** The same for nearly all holes. */
-function digestOfZeros(length: number): string {
-  const digest = zeros.get(length) ?? createHash('sha256').update(new Uint8Array(length)).digest('hex');
-  zeros.set(length, digest);
-  return digest;
 }
 
 interface Contents {

@@ -3,8 +3,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Range } from '../disk/volume.ts';
-import { Frames } from '../pack/frames.ts';
+import { Frames, type Held } from '../pack/frames.ts';
 import { inOrder } from '../pack/ordered.ts';
 import { writeSums } from '../pack/sums.ts';
 import { chunk, chunksOf, readSurvey, type Survey } from '../pack/survey.ts';
@@ -67,16 +66,14 @@ export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunk
 };
 
 /** An image's stretches in their order, by what they hold; one without a digest is a hole. */
-function* stretchesOf(
-  survey: Survey,
-  hostname: string,
-): Generator<Range & { readonly digest: string | undefined }> {
+function* stretchesOf(survey: Survey, hostname: string): Generator<Held> {
   const chunks = [...chunksOf(survey, hostname)];
   for (let at = 0; at < chunks.length; at += stretch / chunk) {
     const own = chunks.slice(at, at + stretch / chunk);
     const [start, end] = [own[0]?.start ?? 0, own.at(-1)?.end ?? 0];
     const hole = own.every(({ digest }) => digest === undefined);
     const text = own.map((one) => `${one.end - one.start} ${one.digest ?? 'zeros'}\n`).join('');
-    yield { start, end, digest: hole ? undefined : createHash('sha256').update(text).digest('hex') };
+    const digest = hole ? undefined : createHash('sha256').update(text).digest('hex');
+    yield { start, end, digest, chunks: own };
   }
 }
