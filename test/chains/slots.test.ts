@@ -297,7 +297,6 @@ describe('slot B on a device', () => {
     expect(readState(content, stamp)).toMatchObject({ primary: 'a', a: 'good', b: 'bad' });
     const [theirs, ours] = [startA, startB].map((start) => content.read(start + far, 4 * MiB));
     expect(ours?.equals(theirs ?? Buffer.alloc(0))).toBe(true);
-    expect(digestOfB(content, stamp)).not.toBe(stamp.slot.digest);
     await machine.powerOn();
     await machine.console.waitFor(healthy, slow);
   }, 900_000);
