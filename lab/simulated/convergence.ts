@@ -175,7 +175,9 @@ function couldConverge(world: World, boards: readonly Board[]): boolean {
     if (state === undefined || hung) return false;
     const { record } = state;
     const designated = scenario.policy.startsWith('designated');
-    const eligible = site?.members[place]?.eligible === true && !record.wasServer;
+    // An agent that holds what a person put there founds nothing.
+    const free = state.phase !== 'holding' && !record.wasServer;
+    const eligible = site?.members[place]?.eligible === true && free;
     const serves = record.membership !== undefined && record.membership.role !== 'agent';
     return serves || (eligible && (!designated || scenario.policy === `designated: ${place}`));
   });
