@@ -1,10 +1,13 @@
 // The program as people run it: a process of its own, with its streams, signals and exit codes.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { localHeader } from './pack/zip.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-cli-'));
 const root = join(import.meta.dirname, '..');
@@ -209,4 +212,17 @@ describe('--progress=json', () => {
       });
     },
   );
+});
+
+it('a disk that is full in the middle of the last write of unpacking is noticed', async () => {
+  const file = join(folder, 'full.img.zip');
+  const plain = randomBytes(1024 ** 2);
+  const entry = { name: 'full.img', size: plain.length, compressedSize: 0, crc: 0, deflated: true, at: 0 };
+  writeFileSync(file, Buffer.concat([localHeader(entry, 1e9), deflateRawSync(plain)]));
+  // As a full disk does, the bound of files cuts a write short and refuses the next one.
+  const bounded = 'ulimit -f 500; exec "$@"';
+  const child = spawn('sh', ['-c', bounded, 'sh', process.execPath, program, 'inspect', file]);
+  const { code, err } = await ended(child);
+  expect(err).toContain('EFBIG');
+  expect(code).not.toBe(0);
 });

@@ -148,7 +148,9 @@ class SparseFile extends Writable {
       if (!isZero(chunk)) {
         this.#written += chunk.length;
         if (this.#written > this.#most) throw new Overfull(this.#most);
-        writeSync(this.#descriptor, chunk, 0, chunk.length, this.#at);
+        // The last write before the disk is full may take a part only.
+        for (let at = 0; at < chunk.length; )
+          at += writeSync(this.#descriptor, chunk, at, chunk.length - at, this.#at + at);
       }
       this.#at += chunk.length;
       done();
