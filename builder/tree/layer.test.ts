@@ -46,3 +46,19 @@ it('a layer comes back as it was written, the later over the earlier', async () 
   expect(read.subarray(50, 300_050).equals(bytes)).toBe(true);
   expect(read.subarray(300_050).every((byte) => byte === 0)).toBe(true);
 });
+
+it('a medium that is full and a source that is gone are told as what they are', async () => {
+  const common = { uid: 0, gid: 0, mtime: 0, mode: 0o644, kind: 'file' } as const;
+  const from = (file: string, size: number): Entry[] =>
+    ['one', 'two'].map((path) => ({
+      ...common,
+      path,
+      size,
+      segments: [{ offset: 0, bytes: { at: 'file' as const, file, offset: 0, length: size } }],
+    }));
+  const source = join(folder, 'large');
+  await writeFile(source, Buffer.alloc(1 << 20));
+  await expect(writeLayer('/dev/full', from(source, 1 << 20))).rejects.toMatchObject({ code: 'ENOSPC' });
+  const gone = writeLayer(join(folder, 'layer.tar'), from(join(folder, 'gone'), 5));
+  await expect(gone).rejects.toMatchObject({ code: 'ENOENT' });
+});

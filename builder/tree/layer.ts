@@ -9,10 +9,16 @@ import { Tree } from './tree.ts';
 /** Writes files, directories and symbolic links, in their order, as a tar. Holes are written out: layers are small. */
 export async function writeLayer(file: string, entries: Iterable<Entry>): Promise<void> {
   const pack = tar.pack();
-  const written = pipeline(pack, createWriteStream(file));
+  // Whichever ends first, a source that cannot be read or a medium that is full, ends the other and is what is told.
+  fill(pack, entries).catch((error: unknown) =>
+    pack.destroy(error instanceof Error ? error : new Error(String(error))),
+  );
+  await pipeline(pack, createWriteStream(file));
+}
+
+async function fill(pack: tar.Pack, entries: Iterable<Entry>): Promise<void> {
   for (const entry of entries) await add(pack, entry);
   pack.finalize();
-  await written;
 }
 
 /** The tree that layers make, the later over the earlier. */
@@ -29,6 +35,7 @@ async function add(pack: tar.Pack, entry: Entry): Promise<void> {
     const done = (error?: Error | null): void => (error ? reject(error) : resolve());
     if (entry.kind === 'file') {
       const sink = pack.entry({ ...header, type: 'file', size: entry.size }, done);
+      sink.on('error', reject);
       copy(entry, sink).catch(reject);
     } else if (entry.kind === 'directory') pack.entry({ ...header, type: 'directory' }, done);
     else if (entry.kind === 'symlink')
