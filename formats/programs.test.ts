@@ -1,7 +1,9 @@
 // Programs as a machine may have them: missing, too old, failing, out of space. Each is a script in a PATH of its own.
+import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exitCodeOf, renderError } from './errors.ts';
 import { attempt, olderThan, run, versionIn } from './programs.ts';
@@ -82,5 +84,15 @@ describe('a program that', () => {
     );
     const { text, exit } = await refusal(() => run('zstd', ['-c']));
     expect([text.split('\n')[0], exit]).toEqual(['there is no space left to write to', 6]);
+  });
+});
+
+it('a file that cannot take what a program says is told as a full medium', async () => {
+  process.env['PATH'] = path;
+  const input = Readable.from([randomBytes(1 << 20), randomBytes(1 << 20)]);
+  const packed = run('zstd', ['-q', '-1', '-c'], { input, stdout: { file: '/dev/full' }, buffer: false });
+  await expect(packed).rejects.toMatchObject({
+    kind: 'io',
+    problems: [expect.objectContaining({ what: 'there is no space left to write to' })],
   });
 });

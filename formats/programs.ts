@@ -126,7 +126,7 @@ async function execute(
   if (result.code === 'ENOENT') throw absent();
   const ended = `${name} ended with ${result.signal ?? result.exitCode ?? result.code}`;
   const why = tail(said.stderr) || 'it said nothing';
-  const full = /no space left on device/i.test(said.stderr);
+  const full = result.code === 'ENOSPC' || /no space left on device/i.test(said.stderr);
   const fix = `run it by hand to see more: ${result.escapedCommand}`;
   const problem = full
     ? { what: 'there is no space left to write to', why: `${ended}: ${why}`, fix: 'free some space' }
