@@ -55,14 +55,17 @@ it.skipIf(process.getuid?.() !== 0 || hierarchy === undefined)(
   async () => {
     const churn = join(hierarchy?.parent ?? '', `edgekiln@churn${process.pid}@`);
     const loop = `while :; do mkdir -p "$0"a/b "$0"c/d; rmdir "$0"a/b "$0"a "$0"c/d "$0"c; done`;
-    const child = spawn('sh', ['-c', loop, churn], { stdio: 'ignore' });
+    // A process group of its own: the last mkdir must not outlive its shell.
+    const child = spawn('sh', ['-c', loop, churn], { stdio: 'ignore', detached: true });
+    await once(child, 'spawn');
     try {
       await expect.poll(() => groupsOf(`churn${process.pid}`).length, { timeout: 30_000 }).toBeGreaterThan(0);
       const end = performance.now() + 2000;
       while (performance.now() < end) groupsOf(`churn${process.pid}`);
     } finally {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
+      const gone = once(child, 'exit');
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      await gone;
       await removeGroups([`${churn}a`, `${churn}c`]);
     }
   },

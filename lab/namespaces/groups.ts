@@ -117,14 +117,15 @@ export function groupsOf(site: string): readonly string[] {
   return hierarchies().flatMap(({ mountPoint }) => foldersBelow(mountPoint).filter(ours));
 }
 
-/** Each folder behind the one it is in. Groups of others may go while they are looked at. */
+/** Each folder behind the one it is in. Groups of others may go while they are looked at, and come again. */
 function foldersBelow(folder: string): readonly string[] {
   let entries: readonly Dirent[];
   try {
     entries = readdirSync(folder, { withFileTypes: true });
   } catch (error) {
-    if (existsSync(folder)) throw error;
-    return [];
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENODEV'))
+      return [];
+    throw error;
   }
   const names = entries.filter((entry) => entry.isDirectory());
   return names.flatMap(({ name }) => [join(folder, name), ...foldersBelow(join(folder, name))]);
