@@ -2,11 +2,12 @@
 // later), and the digests that several outputs need. They are made of the first image while it is written; the others
 // are its copies but for a stamp.
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../../formats/errors.ts';
 import type { Range, Volume } from '../disk/volume.ts';
+import { readBeside } from './beside.ts';
 import { blockRanges } from './bmap.ts';
 import type { Threads } from './threads.ts';
 
@@ -155,15 +156,7 @@ export async function writeSurvey(
 
 export async function readSurvey(folder: string, board: string): Promise<Survey> {
   const file = fileOf(folder, board);
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new Failure('io', {
-      what: 'the survey of the images cannot be read',
-      where: file,
-      why: error.message,
-      fix: 'build again: it is made with the images',
-    });
-  });
-  const { size, runs, images } = schema.parse(JSON.parse(text));
+  const { size, runs, images } = await readBeside(file, 'the survey of the images cannot be read', schema);
   return {
     size,
     runs: runs.map(([start, end]) => ({ start, end })),

@@ -67,7 +67,7 @@ interface Surveyed {
   readonly part: string;
 }
 
-interface JoinJob {
+export interface JoinJob {
   /** The new file; it is not synced. */
   readonly to: string;
   readonly parts: readonly (Stretch | { readonly bytes: Uint8Array })[];

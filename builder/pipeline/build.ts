@@ -16,6 +16,7 @@ import { initrd } from '../stages/initrd.ts';
 import { programs } from '../stages/programs.ts';
 import { slot } from '../stages/slot.ts';
 import { tree } from '../stages/tree.ts';
+import { aloneIn } from './alone.ts';
 import { readApps, siteApps } from './apps.ts';
 import { makeBase } from './base.ts';
 import { budgetLines, proveFits } from './budget.ts';
@@ -31,7 +32,7 @@ import {
 } from './contents.ts';
 import { fetchAll } from './fetch.ts';
 import { k3sProgram, siteImages } from './k3s.ts';
-import { type BoardRecord, close, filesOf, outputPart, pack, toolsOf } from './leave.ts';
+import { type BoardRecord, close, filesOf, outputPart, pack, type Tools, toolsOf } from './leave.ts';
 import { OutputFolder } from './output.ts';
 import { type BoardPlan, planBoards } from './plan.ts';
 import { resultsFolder } from './results.ts';
@@ -81,16 +82,31 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
   const plans = planBoards(loaded);
   const lock = await lockForBuild(loaded, options);
   await fetchAll(loaded, lock, options);
+  const folder = join(options.output, profile.site.name);
+  await OutputFolder.make(folder);
+  return aloneIn(folder, options.say, () => buildInto(folder, { loaded, plans, lock, options }));
+}
+
+/** What a build knows before it begins. */
+interface Order {
+  readonly loaded: LoadedProfile;
+  readonly plans: readonly BoardPlan[];
+  readonly lock: Lock;
+  readonly options: BuildOptions;
+}
+
+async function buildInto(folder: string, { loaded, plans, lock, options }: Order): Promise<Built> {
+  const { profile } = loaded;
   const keyring = new Keyring(profile.site.name, options.keysRoot);
   const { key, made } = await keyring.siteKey();
   const roster = await siteRoster(profile, keyring);
   const results = options.results ?? resultsFolder(options.store);
   const runner = new Runner({ ...options, store: results });
-  const folder = join(options.output, profile.site.name);
-  await OutputFolder.make(folder);
   const images: BuiltImage[] = [];
   const boards: BoardRecord[] = [];
   const sitePublicKey = publicPem(key);
+  const tools = toolsOf(loaded);
+  tools.catch(() => {}); // it is awaited in the end
   const work = {
     loaded,
     lock,
@@ -102,9 +118,8 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
     runner,
     folder,
     results,
+    tools,
   };
-  const tools = toolsOf(loaded);
-  tools.catch(() => {}); // it is awaited in the end
   for (const plan of plans) {
     // A build that fails leaves nothing at work; what was whole by then is there for the next one.
     const made = buildBoard(plan, work).catch(async (error: unknown) => {
@@ -146,6 +161,7 @@ interface Work {
   readonly folder: string;
   /** Where stage results are kept. */
   readonly results: string;
+  readonly tools: Tools;
 }
 
 /** systemd would look for a virtual socket to serve ssh on, and complain where there is none. */
@@ -259,7 +275,16 @@ async function buildBoard(plan: BoardPlan, work: Work): Promise<BoardRecord> {
     leaves ? new OutputFolder(work.folder, outputPart(board.name, 'image')) : undefined,
   );
   const chunks = join(work.results, chunksFolder);
-  const sums = await pack({ plan, loaded, runner, folder: work.folder, chunks, disk: diskResult, epoch });
+  const sums = await pack({
+    plan,
+    loaded,
+    runner,
+    folder: work.folder,
+    chunks,
+    disk: diskResult,
+    epoch,
+    tools: work.tools,
+  });
   return { plan, budget, stages: runner.records.slice(before), sums };
 }
 

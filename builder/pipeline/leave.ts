@@ -47,6 +47,7 @@ export interface Leaving {
   readonly chunks: string;
   readonly disk: Input;
   readonly epoch: number;
+  readonly tools: Tools;
 }
 
 /** Makes the outputs of one board that the profile names, but for the images themselves; gives what holds their digests. */
@@ -58,6 +59,7 @@ export async function pack({
   chunks,
   disk,
   epoch,
+  tools,
 }: Leaving): Promise<Record<`sums ${string}`, Input>> {
   const { outputs, site, disk: medium } = loaded.profile;
   const board = plan.board.name;
@@ -85,8 +87,8 @@ export async function pack({
     const inputs = { disk, bmap: maps, chunks: kept };
     return { [`sums ${board}-zip`]: await runner.run(zip, options, inputs, into('zip')) };
   };
-  const zstd = wanted('zst') ? await versionOf('zstd') : '';
   const framing = async () => {
+    const { zstd = 'unknown' } = await tools;
     const options = { board, hostnames, level: levels.zst, zstd };
     return {
       [`sums ${board}-zst`]: await runner.run(zst, options, { disk, chunks: kept }, into('zst')),
@@ -119,7 +121,7 @@ export interface Closing {
   readonly folder: string;
   readonly boards: readonly BoardRecord[];
   readonly epoch: number;
-  readonly tools: Promise<Readonly<Record<string, string>>>;
+  readonly tools: Tools;
 }
 
 /** Writes the manifest when all files are on the medium, and removes what an earlier build left and this one does not make. */
@@ -187,8 +189,11 @@ function packaged({ name, version: of, sha256 }: { name: string; version: string
   return { name, version: of, sha256 };
 }
 
-/** Programs and libraries whose version may change bytes. Begin early: some take their time to tell. */
-export async function toolsOf({ profile }: LoadedProfile): Promise<Record<string, string>> {
+/** Versions by name; they are asked for when a build begins, since some programs take their time to tell. */
+export type Tools = Promise<Readonly<Record<string, string>>>;
+
+/** Programs and libraries whose version may change bytes. */
+export async function toolsOf({ profile }: LoadedProfile): Tools {
   return {
     node: process.versions.node,
     zlib: process.versions['zlib'] ?? 'unknown',

@@ -1,5 +1,6 @@
 // What can be built and will disappoint on a device: said while it is built.
 import type { SiteApp } from '../../formats/app.ts';
+import { isRecord } from '../../formats/json.ts';
 import { disabledAddons, pulledAlways } from '../artifacts/images/wanted.ts';
 import type { Profile } from '../profile/profile.ts';
 
@@ -59,7 +60,5 @@ function claim(name: string, value: unknown): Claim {
 }
 
 function field(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null && key in value
-    ? Object.entries(value).find(([name]) => name === key)?.[1]
-    : undefined;
+  return isRecord(value) ? value[key] : undefined;
 }

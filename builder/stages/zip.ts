@@ -5,12 +5,11 @@ import { z } from 'zod';
 import { crc32 } from '../disk/crc32.ts';
 import type { Range } from '../disk/volume.ts';
 import { crcShift, joinCrc } from '../pack/crc.ts';
+import { JoinedFiles } from '../pack/joined.ts';
 import { inOrder } from '../pack/ordered.ts';
-import { writeSums } from '../pack/sums.ts';
 import { chunksOf, digestOfZeros, readSurvey } from '../pack/survey.ts';
 import { type Deflated, type Stretch, Threads } from '../pack/threads.ts';
 import { directory, localHeader, type ZipEntry } from '../pack/zip.ts';
-import { onMedium } from '../pipeline/medium.ts';
 import type { Stage } from '../pipeline/stage.ts';
 
 const schema = z.strictObject({
@@ -43,7 +42,7 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
     const survey = await readSurvey(inputs.disk, board);
     const threads = new Threads({ signal: workshop.signal });
     const deflate = deflater(options, inputs.chunks, threads);
-    const joined: Promise<readonly [name: string, sha256: string]>[] = [];
+    const joined = new JoinedFiles(threads, workshop);
     let done = 0;
     try {
       for (const hostname of hostnames) {
@@ -60,16 +59,9 @@ export const zip: Stage<ZipOptions, Readonly<Record<'disk' | 'bmap' | 'chunks', 
           '.meta/image.bmap': await readFile(join(inputs.bmap, `${hostname}.img.bmap`)),
         };
         const parts = zipOf(pieces, { name: `${hostname}.img`, size: survey.size, meta, epoch });
-        const name = `${hostname}.img.zip`;
-        const to = join(workshop.result, name);
-        const made = threads.join({ to, parts }).then(({ sha256 }) => {
-          workshop.settles(onMedium(to));
-          return [name, sha256] as const;
-        });
-        made.catch(() => {}); // it is awaited below
-        joined.push(made);
+        joined.add(`${hostname}.img.zip`, parts);
       }
-      await writeSums(workshop.result, `${board}-zip`, Object.fromEntries(await Promise.all(joined)));
+      await joined.end(`${board}-zip`);
     } finally {
       await threads.close();
     }

@@ -4,11 +4,10 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Frames, type Held } from '../pack/frames.ts';
+import { JoinedFiles } from '../pack/joined.ts';
 import { inOrder } from '../pack/ordered.ts';
-import { writeSums } from '../pack/sums.ts';
 import { chunk, chunksOf, readSurvey, type Survey } from '../pack/survey.ts';
 import { type Stretch, Threads } from '../pack/threads.ts';
-import { onMedium } from '../pipeline/medium.ts';
 import { sweepPartials } from '../pipeline/partial.ts';
 import type { Stage } from '../pipeline/stage.ts';
 
@@ -30,13 +29,13 @@ export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunk
   version: 3,
   schema,
   async run({ board, hostnames, level, zstd }, { disk, chunks }, workshop) {
-    const { result, signal } = workshop;
+    const { signal } = workshop;
     const survey = await readSurvey(disk, board);
     const threads = new Threads({ signal });
     const folder = join(chunks, `zstd-${level}-${zstd}`);
     await sweepPartials(folder);
     const frames = new Frames({ folder, level, threads, signal });
-    const joined: Promise<readonly [name: string, sha256: string]>[] = [];
+    const joined = new JoinedFiles(threads, workshop);
     let done = 0;
     try {
       for (const hostname of hostnames) {
@@ -49,16 +48,9 @@ export const zst: Stage<z.output<typeof schema>, Readonly<Record<'disk' | 'chunk
           parts.push(each);
           workshop.progress(++done, hostnames.length * Math.ceil(survey.size / stretch));
         }
-        const name = `${hostname}.img.zst`;
-        const to = join(result, name);
-        const made = threads.join({ to, parts }).then(({ sha256 }) => {
-          workshop.settles(onMedium(to));
-          return [name, sha256] as const;
-        });
-        made.catch(() => {}); // it is awaited below
-        joined.push(made);
+        joined.add(`${hostname}.img.zst`, parts);
       }
-      await writeSums(result, `${board}-zst`, Object.fromEntries(await Promise.all(joined)));
+      await joined.end(`${board}-zst`);
     } finally {
       await threads.close();
     }
