@@ -57,6 +57,7 @@ export const programs = {
   unshare: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
   nsenter: { package: 'util-linux', purpose: 'the lab in namespaces', versionArguments: ['--version'] },
   ionice: { package: 'util-linux', purpose: 'filling the second slot on the device, at idle priority' },
+  flock: { package: 'util-linux', purpose: 'one build at a time in an output folder', always: true },
   dd: { package: 'coreutils', purpose: 'lets go of cached files that are replaced' },
   date: { package: 'coreutils', purpose: 'the clock of the device' },
   ip: {

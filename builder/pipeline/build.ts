@@ -84,18 +84,13 @@ export async function build(loaded: LoadedProfile, options: BuildOptions): Promi
   await fetchAll(loaded, lock, options);
   const folder = join(options.output, profile.site.name);
   await OutputFolder.make(folder);
-  return aloneIn(folder, options.say, () => buildInto(folder, { loaded, plans, lock, options }));
+  return aloneIn(folder, options.say, () => buildAll(plans, { loaded, lock, options, folder }));
 }
 
-/** What a build knows before it begins. */
-interface Order {
-  readonly loaded: LoadedProfile;
-  readonly plans: readonly BoardPlan[];
-  readonly lock: Lock;
-  readonly options: BuildOptions;
-}
+type Order = Pick<Work, 'loaded' | 'lock' | 'options' | 'folder'>;
 
-async function buildInto(folder: string, { loaded, plans, lock, options }: Order): Promise<Built> {
+async function buildAll(plans: readonly BoardPlan[], order: Order): Promise<Built> {
+  const { loaded, lock, options, folder } = order;
   const { profile } = loaded;
   const keyring = new Keyring(profile.site.name, options.keysRoot);
   const { key, made } = await keyring.siteKey();
@@ -107,19 +102,7 @@ async function buildInto(folder: string, { loaded, plans, lock, options }: Order
   const sitePublicKey = publicPem(key);
   const tools = toolsOf(loaded);
   tools.catch(() => {}); // it is awaited in the end
-  const work = {
-    loaded,
-    lock,
-    options,
-    keyring,
-    siteKey: key,
-    sitePublicKey,
-    roster,
-    runner,
-    folder,
-    results,
-    tools,
-  };
+  const work = { ...order, keyring, siteKey: key, sitePublicKey, roster, runner, results, tools };
   for (const plan of plans) {
     // A build that fails leaves nothing at work; what was whole by then is there for the next one.
     const made = buildBoard(plan, work).catch(async (error: unknown) => {

@@ -100,7 +100,7 @@ const surroundings = [
   { name: 'second', umask: 0o077, zone: 'Asia/Kathmandu' },
 ] as const;
 
-/** Compares all files of two output folders but for the records, which hold times. Images come first: they say most. */
+/** Compares all files of two output folders but for records, which hold times, and locks. Images come first: they say most. */
 export async function compareFolders(
   first: string,
   second: string,
@@ -128,7 +128,7 @@ export async function compareFolders(
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && !/^\.edgekiln-.*\.json$/.test(entry.name))
+    .filter((entry) => entry.isFile() && !/^\.edgekiln-(.*\.json|lock)$/.test(entry.name))
     .map(({ name }) => name);
 }
 
