@@ -23,9 +23,7 @@ export async function aloneIn<Result>(
   });
   try {
     // Node has no such call. A lock that a child takes on a descriptor of ours stays when the child is gone.
-    const { ok, stderr } = await attempt('flock', ['-n', '3'], {
-      stdio: ['ignore', 'ignore', 'pipe', file.fd],
-    });
+    const { ok, stderr } = await attempt('flock', ['-n', '0'], { stdin: file.fd });
     if (!ok && stderr === '') throw busy(folder, await file.readFile('utf8'));
     if (!ok) say(`${folder}: never build into it twice at once: ${stderr.trim()}`);
     await file.truncate();

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { attempt } from '../../formats/programs.ts';
+import { onMedium } from './medium.ts';
 import { partialName, sweepPartials } from './partial.ts';
 import { Settling } from './settling.ts';
 import { areWhole, type FileStates, statesIn } from './whole.ts';
@@ -107,7 +108,11 @@ export class OutputFolder {
   async #settle(partial: string, settling: Settling, record: BuildRecord): Promise<void> {
     try {
       await settling.end();
+      // Images are there by now and cost nothing. What lies beside them is small: maps, digests, papers.
+      const files = Object.keys(record.files).map((name) => onMedium(join(this.folder, name)));
+      await Promise.all(files);
       await writeFile(join(this.folder, this.#recordName), `${JSON.stringify(record)}\n`);
+      await onMedium(this.folder);
     } finally {
       await rm(partial, { recursive: true, force: true });
     }

@@ -146,6 +146,30 @@ describe('an output folder', () => {
     }
   });
 
+  it('tells of a file that went before it was on the medium, and counts as no build', async () => {
+    let end = (): void => {};
+    const medium = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const lazy: typeof shout = {
+      ...shout,
+      async run(options, inputs, workshop) {
+        await shout.run(options, inputs, workshop);
+        workshop.settles(medium);
+      },
+    };
+    const runner = runnerWith(recorder());
+    const { path, digest } = await runner.run(lazy, { text: 'a' }, await source(), output());
+    await rm(join(path, 'out.txt'));
+    end();
+    await expect(runner.settled()).rejects.toMatchObject({
+      kind: 'io',
+      problems: [{ what: 'a file that was just made is not there any more', where: join(path, 'out.txt') }],
+    });
+    expect(await readdir(path)).toEqual([]);
+    expect(await output().find(digest)).toBe(undefined);
+  });
+
   it('is not built again while its files are as they were', async () => {
     runs = 0;
     await run('a');
