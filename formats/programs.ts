@@ -163,6 +163,8 @@ export interface StartOptions {
   readonly cwd?: string;
   /** The whole environment; that of this process if not given. */
   readonly env?: Readonly<Record<string, string>>;
+  /** An open file of ours that it has as its standard input. */
+  readonly stdin?: number;
   readonly onStdout?: (bytes: Buffer) => void;
   readonly onStderr?: (text: string) => void;
 }
@@ -180,7 +182,7 @@ export function startFile(file: string, args: readonly string[], options: StartO
   const child = spawn(pathOf('setpriv'), ['--pdeathsig', 'KILL', file, ...args], {
     cwd: options.cwd,
     ...(options.env && { env: options.env }),
-    stdio: ['ignore', options.onStdout === undefined ? 'ignore' : 'pipe', 'pipe'],
+    stdio: [options.stdin ?? 'ignore', options.onStdout === undefined ? 'ignore' : 'pipe', 'pipe'],
   });
   let said = '';
   if (options.onStdout !== undefined) child.stdout?.on('data', options.onStdout);

@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure, systemFailure } from '../../formats/errors.ts';
-import { attempt } from '../../formats/programs.ts';
+import { start } from '../../formats/programs.ts';
 
 /** In the output folder: the process that builds into it, or did last. */
 export const holderFile = '.edgekiln-lock';
@@ -23,9 +23,9 @@ export async function aloneIn<Result>(
   });
   try {
     // Node has no such call. A lock that a child takes on a descriptor of ours stays when the child is gone.
-    const { ok, stderr } = await attempt('flock', ['-n', '0'], { stdin: file.fd });
-    if (!ok && stderr === '') throw busy(folder, await file.readFile('utf8'));
-    if (!ok) say(`${folder}: never build into it twice at once: ${stderr.trim()}`);
+    const { code, said } = await start('flock', ['-n', '0'], { stdin: file.fd }).ended;
+    if (code === 1) throw busy(folder, await file.readFile('utf8'));
+    if (code !== 0) say(`${folder}: never build into it twice at once: ${said}`);
     await file.truncate();
     await file.write(`${process.pid}\n`);
     return await work();
