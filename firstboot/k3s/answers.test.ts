@@ -157,6 +157,15 @@ test('one that is told to become a server comes for its secrets if it is an agen
   expect(promoted).toEqual([[2, 4]]);
 });
 
+test('a place that is never a server tells nobody to become one', async () => {
+  await writeStore(first.paths, { ...store, role: 'agent' });
+  const worker = { ...member(2), eligible: false };
+  await expect(answers().promote(worker, { cluster, operation: 4 })).rejects.toThrow(
+    'this is said by servers, and your place is never one',
+  );
+  expect(promoted).toEqual([]);
+});
+
 test('the server token goes to whom the journal names, and to nobody else', async () => {
   const operation = { kind: 'grow', candidates: [place(3)], tried: [], dead: undefined, age: 9 } as const;
   await new JournalStore(first.serving).write(applyChange(emptyJournal, { kind: 'begin', operation }), '');

@@ -71,6 +71,8 @@ export function clusterAnswers(facts: AnswersFacts): ClusterAnswers {
     },
 
     async promote(asker, { cluster, operation }) {
+      // A stolen worker would stop the k3s of others.
+      if (!asker.eligible) throw new Refused('this is said by servers, and your place is never one');
       const { role } = await mine(cluster);
       if (role !== 'agent') return { doing: 'is a server already' };
       facts.promoted(asker.place, operation);

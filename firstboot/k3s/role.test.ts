@@ -262,6 +262,26 @@ test('becomes a server with the secrets of the one that named it', async () => {
   });
 });
 
+test.each(['datastore-endpoint', 'write-kubeconfig', 'kubelet-arg', 'cluster-init'])(
+  'the word of another device never sets %s: whoever holds a stolen board would own this one',
+  async (name) => {
+    answers.promotion = () => ({
+      ca,
+      serverToken: `K10${ca}::server:secret`,
+      agentToken: 'other',
+      servers: ['https://b:6443'],
+      critical: { disable: ['traefik'], [name]: 'http://thief:2379' },
+    });
+    await writeStore(paths, agent);
+    await expect(role.becomeServer(agent, place(3), 7)).rejects.toThrow(
+      `${name} is no option that the servers of a cluster have in common`,
+    );
+    expect(done.length).toBe(1);
+    expect(existsSync(paths.serverToken)).toBe(false);
+    expect(await readStore(paths)).toEqual(agent);
+  },
+);
+
 test('does not become one while it is unfit, nor of another cluster', async () => {
   unfit = 'its disk takes 900 ms for a sync';
   await expect(role.becomeServer(agent, place(3), 7)).rejects.toThrow(

@@ -6,6 +6,7 @@ import { serverUrl } from './answers.ts';
 import type { DeviceFacts } from './facts.ts';
 import type { K3sPaths } from './paths.ts';
 import type { Runner } from './runner.ts';
+import { refuseOthers } from './settings.ts';
 import { nodeCertificates, readStore, type Store, setAside, writeSecret, writeStore } from './store.ts';
 
 /**
@@ -64,6 +65,7 @@ export class RoleOfDevice {
     const promotion = await ask(by, 'promotion', { cluster, operation });
     if (promotion.ca !== ca || !promotion.serverToken.startsWith(`K10${ca}::server:`))
       throw new Error('the promotion is of another cluster');
+    refuseOthers(promotion.critical);
     await writeSecret(paths.serverToken, promotion.serverToken);
     await writeSecret(paths.agentToken, promotion.agentToken);
     const { servers, critical } = promotion;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { AgentConfig } from '../../formats/agentconfig.ts';
 import { place } from '../../formats/roster.ts';
 import type { ClusterId, Hash } from '../protocol/terms.ts';
-import { criticalOptions, k3sEnvironment, k3sOptions, type Node } from './settings.ts';
+import { criticalOptions, k3sEnvironment, k3sOptions, type Node, refuseOthers } from './settings.ts';
 import type { Store } from './store.ts';
 
 const identity = { cluster: '0123456789ab' as ClusterId, ca: 'ab'.repeat(32) as Hash, founder: place(1) };
@@ -100,6 +100,13 @@ test("a promoted server takes the cluster's critical options, not those of its o
   expect(options['cluster-dns']).toBeUndefined();
   expect(options['flannel-iface']).toBeUndefined();
   expect(options['kubelet-arg']).toContain('fail-cgroupv1=false');
+});
+
+test('what this image would found with is what another one takes', () => {
+  expect(() => refuseOthers(criticalOptions(config))).not.toThrow();
+  expect(() => refuseOthers({ ...criticalOptions(config), 'data-dir': '/' })).toThrow(
+    'data-dir is no option',
+  );
 });
 
 test('a small board collects garbage earlier', () => {

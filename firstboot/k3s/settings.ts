@@ -26,6 +26,16 @@ export function criticalOptions({ k3s, network }: AgentConfig): Options {
   return { ...k3sDefaults, ...nets, ...Object.fromEntries(own) };
 }
 
+/**
+ * Refuses options that are not among those a cluster has in common: what another device sends may not say where this
+ * one's k3s keeps its store, nor which files it writes.
+ */
+export function refuseOthers(options: Options): void {
+  const other = Object.keys(options).find((name) => !critical.test(name));
+  if (other !== undefined)
+    throw new Error(`${other} is no option that the servers of a cluster have in common`);
+}
+
 export interface Node {
   readonly name: string;
   readonly address: string;
