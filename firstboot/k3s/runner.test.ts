@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { neighbourhoodOf } from './neighbourhood.fixture.ts';
 import { type K3sPaths, k3sPaths } from './paths.ts';
 import { Runner, Waiting } from './runner.ts';
 import { Serving } from './serving.ts';
-import { type Store, writeStore } from './store.ts';
+import { readStore, type Store, writeStore } from './store.ts';
 import type { K3sRole, Units } from './units.ts';
 
 const identity: Identity = {
@@ -42,13 +42,13 @@ const units: Units = {
   running: async () => running,
   leave() {},
 };
-const runnerAt = (address: string): Runner =>
+const runnerAt = (address: string, serving = new Serving(paths)): Runner =>
   new Runner({
     paths,
     config: { version: 1, site: 't', edgekiln: '0', port: 80 },
     neighbourhood: neighbourhoodOf({ place: 1, count: 1, addresses: () => address }),
     units,
-    serving: new Serving(paths),
+    serving,
   });
 const options = () => JSON.parse(readFileSync(paths.config, 'utf8'));
 
@@ -113,4 +113,35 @@ test('stopped by somebody else, it is started again', async () => {
   done.length = 0;
   expect(await runner.look(agent)).toBe(false);
   expect(done).toEqual(['stop', 'start agent']);
+});
+
+/** A server whose API answers. */
+class Answering extends Serving {
+  override ready = async (): Promise<boolean> => true;
+}
+const server: Store = { ...agent, role: 'server' };
+
+test('what another k3s unpacked after an update is marked as whole too, and not unpacked at every start', async () => {
+  const tree = join(paths.unpacked, 'cd'.repeat(32));
+  await writeStore(paths, server);
+  const runner = runnerAt('127.0.0.1', new Answering(paths));
+  await runner.start(identity);
+  mkdirSync(join(tree, 'bin'), { recursive: true });
+  expect(await runner.look(server)).toBe(true);
+  expect(existsSync(`${tree}.whole`)).toBe(true);
+});
+
+test('that it works is told once it is kept, and kept at a later look where it could not be', async () => {
+  const promoted: Store = { ...server, ready: false };
+  await writeStore(paths, promoted);
+  const runner = runnerAt('127.0.0.1', new Answering(paths));
+  await runner.start(identity);
+  // In the way of the file that is written beside: as a full disk would be.
+  mkdirSync(`${paths.cluster}.new`);
+  writeFileSync(join(`${paths.cluster}.new`, 'x'), '');
+  await expect(runner.look(promoted)).rejects.toThrow();
+  expect(runner.ready).toBe(false);
+  rmSync(`${paths.cluster}.new`, { recursive: true });
+  expect([await runner.look(promoted), runner.ready]).toEqual([true, true]);
+  expect((await readStore(paths))?.ready).toBe(true);
 });

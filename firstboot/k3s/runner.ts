@@ -1,5 +1,6 @@
 // k3s as it runs on this device: started in the role the disk holds, stopped, and whether it works.
 import { existsSync } from 'node:fs';
+import { inOneLine } from '../inoneline.ts';
 import type { Identity } from '../protocol/terms.ts';
 import { Api } from './api.ts';
 import type { DeviceFacts } from './facts.ts';
@@ -95,9 +96,10 @@ export class Runner {
     if (!works && (await units.running()) === undefined) await this.launch(store);
     if (!this.ready) await syncWritten(this.#facts.paths);
     if (works === this.ready) return false;
-    this.ready = works;
+    // What could not be kept is kept at the next look: until then nobody is told.
     if (works) await this.#keepReady(store);
     else this.since = performance.now();
+    this.ready = works;
     this.doing = works ? undefined : 'waits for k3s';
     return works;
   }
@@ -124,8 +126,11 @@ export class Runner {
   async #keepReady(store: Store): Promise<void> {
     const { paths, config } = this.#facts;
     console.log(`k3s: ready as ${store.role} of cluster ${store.identity.cluster}`);
+    // Each time, not only the first: a slot with another k3s unpacks another tree. Without a mark it does so again.
+    await markWhole(paths).catch((error: unknown) =>
+      console.error(`k3s: what it unpacked is not marked as whole: ${inOneLine(error)}`),
+    );
     if (store.ready) return;
-    await markWhole(paths);
     // The permit is spent: no start founds again, whatever is lost.
     await writeStore(paths, { ...store, ready: true });
     await writeConfig(paths, config, this.#node(), store, false);
