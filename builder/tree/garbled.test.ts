@@ -12,6 +12,7 @@ const end = Buffer.alloc(1024);
 
 interface Fields {
   readonly name?: string;
+  readonly target?: string;
   readonly size?: bigint;
   readonly uid?: bigint;
   readonly mtime?: bigint;
@@ -40,7 +41,7 @@ function header(type: string, fields: Fields = {}): Buffer {
   put(block, 116, 8, 0n);
   put(block, 124, 12, fields.size ?? 0n);
   put(block, 136, 12, fields.mtime ?? 1n);
-  block.write(`        ${type}`, 148, 'latin1');
+  block.write(`        ${type}${fields.target ?? ''}`, 148, 'latin1');
   block.write('ustar  ', 257, 'latin1');
   put(block, 329, 8, fields.major ?? 0n);
   put(block, 337, 8, 0n);
@@ -135,10 +136,62 @@ describe('the index of a garbled tar', () => {
       expect(() => index(header(type, { size: 4096n }))).toThrow(
         refused('the archive ends within a member', 512),
       );
-    for (const blocks of [[record('path', 'b')], [record('path', 'b'), end], [member('L', 'long')]])
-      expect(() => index(header('0'), ...blocks)).toThrow(
+    for (const said of [record('path', 'b'), member('L', 'long')])
+      expect(() => index(header('0'), said, end)).toThrow(
         refused('the archive ends before the member that was spoken of', 1536),
       );
-    expect(index(header('0'), record('path', 'b'), header('0'))).toEqual(['name', 'b']);
+    expect(index(header('0'), record('path', 'b'), header('0'), end)).toEqual(['name', 'b']);
+  });
+
+  // Other programs take these, and what was behind the cut is not there.
+  it('refuses an archive that was cut where a member begins, and one that goes on behind a block of zeros', () => {
+    const zeros = Buffer.alloc(512);
+    for (const blocks of [[], [header('0')], [header('0'), member('0', 'text'), header('5')]]) {
+      const at = Buffer.concat(blocks).length;
+      expect(() => index(...blocks)).toThrow(refused('it has no end (blocks of zeros): it was cut', at));
+      expect(index(...blocks, end)).toHaveLength(blocks.length);
+      // GNU tar warns, and takes it.
+      expect(index(...blocks, zeros)).toHaveLength(blocks.length);
+      expect(index(...blocks, end, zeros)).toHaveLength(blocks.length);
+      expect(() => index(...blocks, zeros, header('0'), end)).toThrow(
+        refused('there is more behind a single block of zeros, which is not the end of an archive', at + 512),
+      );
+    }
+    // What the refusal says to do, also where the last block is not filled.
+    const unfilled = member('0', 'text').subarray(0, 516);
+    expect(() => index(unfilled)).toThrow(refused('it has no end', 516));
+    expect(index(unfilled, end)).toEqual(['name']);
+  });
+
+  it('refuses a sparse map with a piece that is no whole blocks, unless it is the last', () => {
+    const sparse = (second: bigint, third: bigint) => {
+      const pairs = [
+        [0n, 512n],
+        [1024n, second],
+        [4096n, third],
+        [5000n, 0n],
+      ] as const;
+      const size = 512n + second + third;
+      return [header('S', { size, sparse: { pairs, size: 5000n } }), Buffer.alloc(1536, 1), end];
+    };
+    expect(index(...sparse(512n, 100n))).toEqual(['name']);
+    expect(() => index(...sparse(100n, 512n))).toThrow(
+      refused('name: a piece of a sparse map is no multiple of 512 bytes', 0),
+    );
+  });
+
+  it('steps over the bytes of a hard link, whatever they begin with, and where there are none', () => {
+    const link = (size: number) => header('1', { name: 'link', target: 'name', size: BigInt(size) });
+    const inner = Buffer.concat([header('0', { name: 'inner' }), end]);
+    const next = header('0', { name: 'next' });
+    const comment = record('comment', 'pax');
+    for (const bytes of [Buffer.alloc(1536), Buffer.alloc(1536, 1), Buffer.alloc(512, 'x')])
+      for (const before of [[], [comment]])
+        expect(index(...before, link(bytes.length - 7), bytes, next, end)).toEqual(['link', 'next']);
+    // Only a pax archive has the bytes of a tar there; a size alone is what older ones have.
+    expect(index(comment, link(inner.length), inner, next, end)).toEqual(['link', 'next']);
+    expect(index(link(5), next, header('0', { name: 'last' }), end)).toEqual(['link', 'next', 'last']);
+    expect(index(link(5), end)).toEqual(['link']);
+    expect(index(comment, link(5), member('0', 'text'), end)).toEqual(['link', 'name']);
   });
 });

@@ -8,16 +8,17 @@ import {
   BLOCK,
   checkNumbers,
   Header,
-  mayBeHeader,
   padded,
   readHeader,
   TarReader,
   untilNul,
+  whatIsAt,
 } from './tarheader.ts';
 
 /**
  * Yields the entries of a tar file in its order. Leading `./` and `/` are dropped from names and hard link targets.
- * Refuses with Failure('input', …): `..` in a name, a wrong checksum, a truncated member, a type it does not know.
+ * Refuses with Failure('input', …): `..` in a name, a wrong checksum, a truncated member, a type it does not know, a
+ * file without the archive's end.
  */
 export function* indexTar(file: string): Generator<Entry> {
   const members = new Members(file);
@@ -37,6 +38,7 @@ class Members {
   #locals = noRecords;
   #longName: string | undefined;
   #longTarget: string | undefined;
+  #isPax = false;
 
   constructor(file: string) {
     this.#reader = new TarReader(file);
@@ -66,7 +68,7 @@ class Members {
       if (!pax.isEmpty) overwrite(header, pax, (why) => reader.refuse(at, why));
       checkNumbers(reader, at, header);
       if (header.type === '0' && !pax.isSpecial && !header.name.endsWith('/')) return this.#file(at, header);
-      const member = toEntry(reader, at, header, pax);
+      const member = toEntry(reader, at, header, pax, this.#isPax);
       this.#goOn(member.next);
       return member.entry;
     }
@@ -84,6 +86,7 @@ class Members {
       case 'x':
       case 'g':
       case 'X': {
+        this.#isPax = true;
         const records = parsePax(reader.small(at + BLOCK, size, at), (why) => reader.refuse(at, why));
         // X is what Solaris writes for x.
         if (type !== 'g') this.#locals = records;
@@ -136,6 +139,7 @@ function toEntry(
   at: number,
   header: Header,
   pax: PaxRecords,
+  isPax: boolean,
 ): { entry: Entry; next: number } {
   const refuse = (why: string): never => reader.refuse(at, why);
   const raw = pax.text('GNU.sparse.name') ?? header.name;
@@ -146,12 +150,8 @@ function toEntry(
   const common = { path, mode, uid, gid, mtime, ...(xattrs === undefined ? {} : { xattrs }) };
   switch (header.type) {
     case '1': {
-      // Some writers give the size of the file linked to, few its bytes as well.
-      const bytes = size > 0 && !mayBeHeader(reader, body) ? padded(size) : 0;
-      return {
-        entry: { ...common, kind: 'hardlink', target: normalise(target, refuse) },
-        next: body + bytes,
-      };
+      const next = body + (size > 0 && hasLinkBytes(reader, body, size, isPax) ? padded(size) : 0);
+      return { entry: { ...common, kind: 'hardlink', target: normalise(target, refuse) }, next };
     }
     case '2':
       if (target === '') refuse(`the symbolic link ${raw} has no target`);
@@ -185,6 +185,18 @@ function toEntry(
   }
 }
 
+/**
+ * Whether the bytes of the file linked to follow: pax archives may have them (POSIX.1-2001), older writers gave the size
+ * alone. Neither is said anywhere, so what stands at both places decides.
+ */
+function hasLinkBytes(reader: TarReader, body: number, size: number, isPax: boolean): boolean {
+  const here = whatIsAt(reader, body);
+  if (here === 'bytes') return true;
+  const behind = whatIsAt(reader, body + padded(size));
+  // A file may begin with zeros, and may be a tar itself: only a pax archive has such a file here.
+  return here === 'end' ? behind === 'header' : isPax && behind !== 'bytes';
+}
+
 interface Content {
   readonly size: number;
   readonly segments: Segment[];
@@ -214,10 +226,14 @@ function contentOf(reader: TarReader, at: number, header: Header, pax: PaxRecord
   if (end > reader.size) refuse(`the archive ends within ${header.name}`);
   if (!Number.isSafeInteger(size) || size < 0) refuse(`${header.name}: its size ${size} is out of range`);
   const segments: Segment[] = [];
+  const start = body;
   let reached = 0;
   for (const [offset, length] of map ?? [[0, size] as const]) {
     if (offset < reached || length < 0 || offset + length > size || body + length > end)
       refuse('a sparse map is not in order');
+    // Whether each piece begins a block or follows the one before, programs do not agree on.
+    if (length > 0 && (body - start) % BLOCK !== 0)
+      refuse(`${header.name}: a piece of a sparse map is no multiple of ${BLOCK} bytes`);
     reached = offset + length;
     if (length > 0) segments.push({ offset, bytes: { at: 'file', file: reader.file, offset: body, length } });
     body += length;

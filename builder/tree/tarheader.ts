@@ -30,14 +30,16 @@ export class Header {
 
 /** Fills a header with the one at a place; false where the archive ends. */
 export function readHeader(reader: TarReader, at: number, header: Header): boolean {
-  if (at >= reader.size) {
-    // The last member may lack what fills its last block, not more.
-    if (at - BLOCK >= reader.size) reader.refuse(reader.size, 'the archive ends within a member');
-    return false;
-  }
+  if (at >= reader.size) refuseWithoutEnd(reader, at);
   const start = reader.locate(at);
   const { bytes } = reader;
-  if (bytes[start] === 0 && isZero(reader, at)) return false;
+  if (bytes[start] === 0 && isZero(reader, at)) {
+    // As GNU tar, one block of zeros is enough at the end of a file; with more behind it, that would be lost.
+    const next = at + BLOCK;
+    if (next + BLOCK <= reader.size && !isZero(reader, next))
+      reader.refuse(next, 'there is more behind a single block of zeros, which is not the end of an archive');
+    return false;
+  }
   if (!isSumRight(reader, at)) reader.refuse(at, 'the checksum of a header is wrong');
   const ustar = bytes.readUInt32BE(start + 257) === USTA && bytes[start + 261] === 0x72;
   const prefix = ustar && bytes[start + 263] === 0x30 ? text(bytes, start + 345, start + 500) : '';
@@ -60,6 +62,14 @@ export function readHeader(reader: TarReader, at: number, header: Header): boole
   return true;
 }
 
+/** Cut where a member begins it looks whole: other programs take it, and what was behind is lost in silence. */
+function refuseWithoutEnd(reader: TarReader, at: number): never {
+  // The last member may lack what fills its last block, not more.
+  if (at - BLOCK >= reader.size) reader.refuse(reader.size, 'the archive ends within a member');
+  const fix = 'get it again, or, if its writer leaves the end out: head -c 1024 /dev/zero >> FILE';
+  reader.refuse(reader.size, 'it has no end (blocks of zeros): it was cut', fix);
+}
+
 /** Refuses numbers that no file has: base 256 and extended headers can say them, and they would become others. */
 export function checkNumbers(reader: TarReader, at: number, header: Header): void {
   const { name, uid, gid, major, minor, mtime } = header;
@@ -71,9 +81,10 @@ export function checkNumbers(reader: TarReader, at: number, header: Header): voi
   if (!Number.isSafeInteger(mtime)) reader.refuse(at, `the time ${mtime} of ${name} is out of range`);
 }
 
-/** Whether a header may stand there, or the archive's end. */
-export function mayBeHeader(reader: TarReader, at: number): boolean {
-  return at >= reader.size || isSumRight(reader, at) || isZero(reader, at);
+/** What a place in an archive may be. */
+export function whatIsAt(reader: TarReader, at: number): 'header' | 'end' | 'bytes' {
+  if (at + BLOCK > reader.size || isZero(reader, at)) return 'end';
+  return isSumRight(reader, at) ? 'header' : 'bytes';
 }
 
 function isZero(reader: TarReader, at: number): boolean {
@@ -217,10 +228,11 @@ export class TarReader {
     return bytes;
   }
 
-  refuse(at: number, why: string): never {
+  refuse(at: number, why: string, fix?: string): never {
     throw new Failure('input', {
       what: `not a tar file that can be used: ${why}`,
       where: `${this.file} at byte ${at}`,
+      ...(fix === undefined ? {} : { fix }),
     });
   }
 }
