@@ -46,8 +46,8 @@ test.each([
   [{ phase: 'founding' }, 'k3s to answer for the first time; it imports images'],
   [{ phase: 'joining', cluster }, 'its place in the cluster that shop-02 founded; it imports images'],
   [{ phase: 'member', cluster }, 'a server of its cluster to be heard again'],
-  [{ phase: 'member', cluster, serverHeard: true }, undefined],
-  [{ phase: 'serving', cluster }, undefined],
+  [{ phase: 'member', cluster, serverHeard: true }, 'k3s to work on this device; it imports images'],
+  [{ phase: 'serving', cluster }, 'k3s to work on this device; it imports images'],
   [{ phase: 'holding' }, 'a person: see the problems below'],
 ] as const)('it says what it waits for: %j', (changed, words) => {
   const k3s = {
@@ -58,6 +58,16 @@ test.each([
     problems: [],
   } as const;
   expect(siteWait({ ...view, ...changed }, k3s)).toBe(words);
+});
+
+test('a device of a cluster waits for nothing where its k3s works, and says where it does not', () => {
+  const k3s = { k3s: 'running', role: 'server', doing: undefined, nodes: [], problems: [] } as const;
+  const down = { ...k3s, k3s: 'starting', doing: 'waits for k3s', nodes: undefined } as const;
+  for (const phase of ['serving', 'member'] as const) {
+    const formed = { ...view, phase, cluster, serverHeard: true };
+    expect(siteWait(formed, k3s)).toBeUndefined();
+    expect(siteWait(formed, down)).toBe('k3s to work on this device');
+  }
 });
 
 test('rows come from the cluster where it can be asked, else from what was heard', () => {

@@ -61,10 +61,19 @@ export function siteWait(view: FormationView, k3s: ClusterStatus | undefined): s
     case 'holding':
       return 'a person: see the problems below';
     case 'member':
-      return view.serverHeard ? undefined : 'a server of its cluster to be heard again';
+      return view.serverHeard ? ownK3s(k3s) : 'a server of its cluster to be heard again';
+    case 'serving':
+      return ownK3s(k3s);
     default:
       return undefined;
   }
+}
+
+/** In a cluster whose k3s does not work on this very device: its row would say nothing of that. */
+function ownK3s(k3s: ClusterStatus | undefined): string | undefined {
+  if (k3s?.k3s !== 'starting') return undefined;
+  const doing = k3s.doing === undefined || k3s.doing === 'waits for k3s' ? '' : `; it ${k3s.doing}`;
+  return `k3s to work on this device${doing}`;
 }
 
 function listeningWait(places: readonly PlaceView[]): string {
