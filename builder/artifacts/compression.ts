@@ -66,7 +66,7 @@ export async function decompress(
   const options = {
     input: source,
     stdout: ['pipe' as const, bound],
-    buffer: false,
+    buffer: { stdout: false },
     ...(signal && { cancelSignal: signal }),
   };
   const ran = run(compression, ['-dc'], options);

@@ -87,6 +87,17 @@ test('says which archive cannot be read, by the name people know', async () => {
   });
 });
 
+test('says which archive is damaged, by the name people know', async () => {
+  const { files } = ociFiles([image('docker.io/shop/till:1', 'till')]);
+  const spoilt = files.map(([path, content]) => [path, content === 'till' ? 'bill' : content] as const);
+  const file = await writeTar(join(folder, 'spoilt.tar'), spoilt);
+  const more = { wanted: [{ name: 'docker.io/shop/till:1', by: 'app till' }] };
+  await expect(run({ 'spoilt.tar of app till': file }, more)).rejects.toMatchObject({
+    kind: 'input',
+    problems: [{ what: 'an image archive is damaged', where: 'spoilt.tar of app till' }],
+  });
+});
+
 test('with nothing wanted, nothing is left', async () => {
   expect(readdirSync(await run(await archives(), { wanted: [] }))).toEqual(['images.json']);
 });

@@ -62,22 +62,30 @@ export const images: Stage<ImagesOptions, Readonly<Record<string, string>>> = {
     const { kept, problems } = matchImages(wanted, archives, options.architecture);
     if (problems.length > 0) throw new Failure('input', problems);
     const listed: Listed[] = [];
-    for (const { archive, chosen } of kept) {
-      if (chosen.length > 0) listed.push(await cut(archive, chosen, workshop));
+    for (const [index, { archive, chosen }] of kept.entries()) {
+      const name = options.archives[index] ?? '';
+      if (chosen.length > 0) listed.push(await named(name, () => cut(archive, chosen, workshop)));
       await rm(archive.file);
     }
     await writeFile(join(workshop.result, 'images.json'), `${JSON.stringify(listed, undefined, 2)}\n`);
   },
 };
 
-/** Unpacks an archive and reads what is in it; in problems it goes by the name that people know. */
-async function open(file: string, name: string, plain: string, { signal }: Workshop): Promise<ImageArchive> {
-  try {
+/** Unpacks an archive and reads what is in it. */
+function open(file: string, name: string, plain: string, { signal }: Workshop): Promise<ImageArchive> {
+  return named(name, async () => {
     const { size } = await stat(file);
     await decompress({ file, offset: 0, length: size }, plain, { limit: largest, signal });
     return readImageArchive(plain);
+  });
+}
+
+/** In problems, an archive goes by the name that people know. */
+async function named<Made>(name: string, work: () => Promise<Made>): Promise<Made> {
+  try {
+    return await work();
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
+    if (!(error instanceof Failure) || error.kind !== 'input') throw error;
     const fix = 'make it anew: docker save -o FILE.tar NAME…';
     const problems = error.problems.map((problem) => ({ fix, ...problem, where: name }));
     throw new Failure(error.kind, problems, error);

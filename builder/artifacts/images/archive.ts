@@ -62,7 +62,10 @@ export function readImageArchive(file: string): ImageArchive {
   const find = filesOf(file);
   const oci = find('oci-layout') !== undefined && find('index.json') !== undefined;
   if (!oci && find('manifest.json') === undefined) {
-    throw refuse(file, 'it has neither index.json (OCI layout) nor manifest.json (docker save)');
+    throw refuse(
+      file,
+      'it has neither oci-layout and index.json (OCI layout) nor manifest.json (docker save)',
+    );
   }
   // An archive may be both at once. containerd then reads the OCI layout, and so do we.
   const images = oci ? ociImages(file, find) : dockerImages(file, find);
@@ -176,10 +179,13 @@ function ociNameOf({ annotations = {} }: Descriptor): string | undefined {
 function ociImages(file: string, find: Find): ArchivedImage[] {
   return json(file, find, 'index.json', ociIndex).manifests.map((top) => {
     const platforms = new Map<string, { rank: number; platform: Platform }>();
+    const seen = new Set<string>();
     const visit = (at: Descriptor, depth: number): void => {
       const path = blobPath(at.digest);
       const extent = find(path);
       if (extent === undefined || depth > deepest) return; // another platform's, left out of the archive
+      if (seen.has(path)) return;
+      seen.add(path);
       const node = json(file, find, path, ociNode);
       if (node === undefined) return;
       if ('manifests' in node && Array.isArray(node.manifests)) {

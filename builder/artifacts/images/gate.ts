@@ -85,8 +85,16 @@ function missing(name: string, by: readonly string[], images: readonly ArchivedI
   return {
     what: `the image ${name} is in no archive`,
     why: [`wanted by ${by.join(', ')}`, ...nearby(name, images, go)].join('; '),
-    fix: `give an archive that holds it, such as: skopeo copy --override-arch ${go} docker://${name} docker-archive:FILE.tar:${name}`,
+    fix: `give an archive that holds it, such as: ${howToGet(name, go)}`,
   };
+}
+
+/** By a digest, an image is only found as a whole, with all its platforms: a part has another digest. */
+function howToGet(name: string, go: string): string {
+  const reference = parseReference(name);
+  return reference?.digest === undefined
+    ? `skopeo copy --override-arch ${go} docker://${name} docker-archive:FILE.tar:${name}`
+    : `skopeo copy --all docker://${askedFor(name)} oci-archive:FILE.tar:${reference.repository}`;
 }
 
 /** What comes close in the archives, in words. */
@@ -95,7 +103,9 @@ function nearby(name: string, images: readonly ArchivedImage[], go: string): str
   if (reference === undefined) return ['the name is not that of an image'];
   const other = images.find((image) => answers(image, name));
   if (other !== undefined)
-    return [`it is there for ${[...other.platforms.keys()].join(', ') || 'no whole platform'}, not ${go}`];
+    return other.platforms.size === 0
+      ? ['the archive that names it lacks parts of it']
+      : [`it is there for ${[...other.platforms.keys()].join(', ')}, not ${go}`];
   const names = images.flatMap((image) => image.names).filter((each) => sameRepository(each, name));
   if (names.length === 0) {
     const nameless = images.filter((image) => image.names.length === 0).length;

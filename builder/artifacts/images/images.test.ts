@@ -80,7 +80,7 @@ describe('reading', () => {
     [
       'something else',
       [['readme', 'hello']],
-      'it has neither index.json (OCI layout) nor manifest.json (docker save)',
+      'it has neither oci-layout and index.json (OCI layout) nor manifest.json (docker save)',
     ],
     ['broken JSON', [['manifest.json', '{']], 'manifest.json is not what the format says'],
     [
@@ -242,6 +242,37 @@ describe('the gate', () => {
     ]);
     // As skopeo writes what is copied to oci-archive:FILE:web:2.
     expect(matchImages(wanted, [await refer('web:2')], 'amd64').problems).toEqual([]);
+  });
+
+  test('says how to get an image that is wanted by its digest, and when the archive that names it lacks parts', async () => {
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const { files } = ociFiles([both]);
+    const torn = files.filter(([, content]) => content !== 'both');
+    const archive = readImageArchive(await writeTar(next(), torn));
+    const wanted = want(`${full('shop/both:1')}@${digest}`, full('shop/both:1'));
+    expect(matchImages(wanted, [archive], 'amd64').problems).toEqual([
+      {
+        what: `the image ${full('shop/both:1')}@${digest} is in no archive`,
+        why: `wanted by app shop (web.yaml); it is there by its tag only, and a digest is kept by OCI archives alone`,
+        fix: `give an archive that holds it, such as: skopeo copy --all docker://${full('shop/both')}@${digest} oci-archive:FILE.tar:${full('shop/both')}`,
+      },
+      {
+        what: `the image ${full('shop/both:1')} is in no archive`,
+        why: 'wanted by app shop (web.yaml); the archive that names it lacks parts of it',
+        fix: expect.stringContaining('--override-arch amd64 docker://'),
+      },
+    ]);
+  });
+
+  test('indexes that lead to each other are gone through once', async () => {
+    const digests = Array.from({ length: 40 }, (_, index) => `${index}`.padStart(64, '0'));
+    const manifests = digests.map((digest) => ({ digest: `sha256:${digest}` }));
+    const index = JSON.stringify({ manifests });
+    const files = digests.map((digest) => [`blobs/sha256/${digest}`, index] as const);
+    const layout = [['oci-layout', '{}'] as const, ['index.json', index] as const];
+    // Each of them by each way would be 2.6 million.
+    const { images } = readImageArchive(await writeTar(next(), [...layout, ...files]));
+    expect(images).toHaveLength(40);
   });
 
   test('says when an image is there for other boards only', async () => {
