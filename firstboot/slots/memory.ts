@@ -20,7 +20,11 @@ export interface SlotMemory {
   readonly setback: Setback | undefined;
 }
 
-/** The memory behind a start: what changed since the last look was the boot script's doing. */
+/**
+ * The memory behind a start. What changed since the last look is taken for the boot script's doing, for nothing in a
+ * state says who wrote it: whatever else writes one on the device tells the memory of it by `rememberWritten`. A slot
+ * that something marked bad without that would be told of as a trial that was not confirmed.
+ */
 export function rememberFound(memory: SlotMemory | undefined, found: BootState, since: string): SlotMemory {
   return memoryOf(found, setbackIn(memory?.last, found, since) ?? memory?.setback);
 }

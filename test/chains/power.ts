@@ -40,8 +40,6 @@ export interface PowerReport {
   readonly complaints: readonly string[];
 }
 
-/** Devices at a time: emulated machines keep one core busy each, mostly. */
-const together = 2;
 const MiB = 1024 ** 2;
 
 /** Cuts the power so many times, over as many devices as that takes; `tillWrong`: ends behind the first complaint. */
@@ -51,6 +49,8 @@ export async function cutPower(options: {
   readonly tillWrong?: boolean;
   /** Names of the instants to cut at; all of them where nothing is said. */
   readonly only?: readonly string[] | undefined;
+  /** Devices at a time: emulated machines keep one core busy each, mostly. */
+  readonly together?: number;
   /** Hears of each cut. */
   say(line: string): void;
 }): Promise<PowerReport> {
@@ -107,7 +107,7 @@ export async function cutPower(options: {
     const worker = async (): Promise<void> => {
       for (const [index, life] of waiting) if (!isOver()) await live(index, life);
     };
-    await Promise.all(Array.from({ length: together }, worker));
+    await Promise.all(Array.from({ length: options.together ?? 2 }, worker));
   } finally {
     rmSync(site.folder, { recursive: true });
   }
@@ -161,6 +161,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       seed: { type: 'string', default: '1' },
       'till-wrong': { type: 'boolean', default: false },
       only: { type: 'string', multiple: true },
+      together: { type: 'string', default: '2' },
       mutant: { type: 'string' },
     },
   });
@@ -171,6 +172,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       seed: Number(seed),
       tillWrong: values['till-wrong'],
       only: values.only,
+      together: Number(values.together),
       say: (line) => console.error(line),
     });
     console.log(JSON.stringify(report));
