@@ -268,12 +268,13 @@ export class Formation implements Neighbourhood {
   }
 
   #doors(): readonly Door[] {
-    if (!this.#onSite0 || !this.#knocking.due(performance.now())) return [];
-    return this.site().members.flatMap((member) =>
+    if (!this.#onSite0) return [];
+    const doors = this.site().members.flatMap((member) =>
       member === undefined || member.denied || member.place === this.place
         ? []
         : [{ place: member.place, address: this.siteAddressOf(member.place) }],
     );
+    return this.#knocking.round(doors, performance.now());
   }
 }
 

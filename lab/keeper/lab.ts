@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startHost } from '../namespaces/host.ts';
+import { NeighbourTables } from '../namespaces/neighbours.ts';
 import { openWires, type Wires } from '../namespaces/wires.ts';
 import { macOf } from '../qemu/arguments.ts';
 import { type Disk, overlayDisk, volatileDisk } from '../qemu/disk.ts';
@@ -47,6 +48,8 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const random = seeded(options.seed ?? 1);
   const hosts = new Map<string, Host>();
   let wires: Promise<Wires> | undefined;
+  const neighbours = new NeighbourTables();
+  let namespaces = 0;
   const disks: Disk[] = [];
   return {
     lan,
@@ -80,6 +83,8 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const socket = await lan.addPort(name, silence === undefined ? {} : { silence });
       wires ??= openWires(sockets);
+      namespaces += 1;
+      neighbours.makeRoom(namespaces);
       const { site } = options;
       const host = await startHost({
         name,
@@ -98,6 +103,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     async stop() {
       await Promise.all([...hosts.values()].map((host) => host.stop()));
       await Promise.all(disks.map((disk) => disk.close()));
+      neighbours.putBack();
       await (await wires)?.stop();
       await gateway.stop();
       await lan.close();
