@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { answerWith, questionFor } from './mdns.ts';
+import { answerWith, NameResponder, questionFor } from './mdns.ts';
 
 const name = 'shop-01.local';
 /** A question as a resolver asks it: number, name, type, class. */
@@ -46,4 +47,17 @@ test('no bytes make it throw', () => {
       questionFor(Buffer.from(bytes), name);
     }),
   );
+});
+
+test('an address that goes away while it begins to listen there ends nothing', async () => {
+  const thrown: unknown[] = [];
+  const note = (error: unknown): void => void thrown.push(error);
+  process.on('uncaughtException', note);
+  const responder = new NameResponder('shop-01');
+  const gone = { address: '192.0.2.77', family: 4, linkLocal: false } as const;
+  responder.look([{ name: 'eth0', carrier: true, addresses: [gone] }]);
+  await sleep(300);
+  responder.close();
+  process.off('uncaughtException', note);
+  expect(thrown).toEqual([]);
 });

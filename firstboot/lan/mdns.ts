@@ -57,15 +57,20 @@ export class NameResponder {
     const socket = createSocket({ type: 'udp4', reuseAddr: true });
     this.#sockets.set(key, socket);
     const name = key.split(' ')[0] ?? '';
-    socket.on('error', () => {
+    const fail = (): void => {
       if (this.#sockets.get(key) === socket) this.#sockets.delete(key);
       socket.close();
-    });
+    };
+    socket.on('error', fail);
     socket.on('message', (bytes: Buffer, from: RemoteInfo) => this.#answer(socket, name, bytes, from));
     socket.bind({ port, address: group, exclusive: true }, () => {
-      socket.addMembership(group, address);
-      socket.setMulticastInterface(address);
-      socket.setMulticastTTL(255);
+      try {
+        socket.addMembership(group, address);
+        socket.setMulticastInterface(address);
+        socket.setMulticastTTL(255);
+      } catch {
+        fail(); // the address went away meanwhile: the next look opens another
+      }
     });
   }
 
