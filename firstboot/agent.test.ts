@@ -1,6 +1,7 @@
 // The agent as it runs on a device: bundled into one file, started as a process below another root.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -229,6 +230,8 @@ test.each([
   [['images', 'import'], 2, 'images needs `import` and one file'],
   [['images', 'import', 'x', '--root', '/nonexistent'], 4, 'the configuration of the image is not there'],
   [['resolve', '--root', '/nonexistent'], 4, 'the agent does not answer'],
+  [['kubeconfig', '--server', 'http://shop-01'], 2, "'http://shop-01' is neither a name nor an address"],
+  [['kubeconfig', '--server', ''], 2, "'' is neither a name nor an address"],
 ])('edgekiln-node %j ends with %i', async (args, code, said) => {
   const ended = await call(...args);
   expect([ended.code, ended.stdout]).toEqual([code, '']);
@@ -250,6 +253,62 @@ test('orders are for root alone; a kubeconfig names an address of the LAN', asyn
     0,
     '- cluster:\n    server: https://192.168.1.20:6443\n    tls-server-name: shop-01\n',
   ]);
+  const six = await call('kubeconfig', '--root', root, '--server', 'fd00::1', '--json');
+  expect(JSON.parse(six.stdout)).toEqual({
+    version: 1,
+    server: 'https://[fd00::1]:6443',
+    tlsServerName: 'shop-01',
+    kubeconfig: '- cluster:\n    server: https://[fd00::1]:6443\n    tls-server-name: shop-01\n',
+  });
+  await writeFile(join(root, yaml), '');
+  const torn = await call('kubeconfig', '--root', root);
+  expect([torn.code, torn.stdout]).toEqual([4, '']);
+  expect(torn.stderr).toContain('k3s has not written its kubeconfig whole');
+});
+
+test.runIf(process.getuid?.() === 0)(
+  'what only root may do is said to everybody else, and is no bug',
+  async () => {
+    const { root } = await start({ '/proc/sys/kernel/hostname': 'shop-01\n' });
+    for (const open of [folder, root, join(root, 'run'), join(root, 'run/edgekiln')])
+      await chmod(open, 0o755);
+    await chmod(join(root, 'dev/vda'), 0o600);
+    const nobody = (...args: string[]): Ended => {
+      const words = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, program, ...args];
+      const { status, stdout, stderr } = spawnSync('setpriv', [...words, '--root', root], {
+        encoding: 'utf8',
+      });
+      return { code: status ?? 1, stdout, stderr };
+    };
+    // Where Node or the folder of tests is root's alone, nobody else can try.
+    if (nobody('--help').code !== 0) skip();
+    expect(nobody('status').code).toBe(0);
+    for (const args of [['resolve'], ['reset', '--confirm', 'shop-01 shop-01'], ['fill']]) {
+      const ended = nobody(...args);
+      expect([args[0], ended.code, ended.stdout]).toEqual([args[0], 4, '']);
+      expect(ended.stderr).toContain(`only root may do this`);
+      expect(ended.stderr).toContain(`to do: sudo edgekiln-node ${args[0]}`);
+    }
+  },
+);
+
+test('logs that are followed end with the verb', async () => {
+  // In the place of journalctl: the machine of a test may have none.
+  const journal = join(folder, 'journalctl');
+  await writeFile(journal, '#!/bin/sh\necho "following $$"\nexec sleep 600\n', { mode: 0o755 });
+  const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` };
+  const child = spawn(process.execPath, [program, 'logs', '--follow'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env,
+  });
+  running.push(child);
+  const pid = await new Promise<number>((resolve) => {
+    child.stdout.once('data', (said: Buffer) => resolve(Number(/\d+/.exec(said.toString())?.[0])));
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGINT');
+  expect(await ended).toBe(130);
+  await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 20_000 }).toBe(false);
 });
 
 test('a reset needs the name twice, and then the next boot makes data anew', async () => {
@@ -265,8 +324,9 @@ test('a reset needs the name twice, and then the next boot makes data anew', asy
     expect((await call('reset', '--root', root, ...confirm)).code).toBe(2);
     expect(await note()).toBe(before);
   }
-  const done = await call('reset', '--root', root, '--confirm', 'shop-01 shop-01');
+  const done = await call('reset', '--root', root, '--json', '--confirm', 'shop-01 shop-01');
   expect([done.code, done.stderr]).toEqual([0, 'shop-01 begins anew at its next boot.\n']);
+  expect(JSON.parse(done.stdout)).toEqual({ version: 1, name: 'shop-01', reset: 'next boot' });
   expect(await note()).toBe(`making ${bootRecord.flash}\n\0`);
 });
 

@@ -1,6 +1,6 @@
 // edgekiln-node: the one program on a device, service and command line.
 
-import { errorAsJson, exitCode, exitCodeOf, Failure, renderError } from '../formats/errors.ts';
+import { errorAsJson, exitCode, exitCodeOf, Failure, renderError, systemFailure } from '../formats/errors.ts';
 import type { Command } from './commands/command.ts';
 import { fill } from './commands/fill.ts';
 import { images } from './commands/images.ts';
@@ -41,19 +41,24 @@ async function main([verb, ...args]: readonly string[]): Promise<number> {
     await command.run(args);
     return exitCode.ok;
   } catch (thrown) {
-    const error = asFailure(thrown);
+    const error = asFailure(thrown, verb);
     if (args.includes('--json')) process.stdout.write(`${JSON.stringify(errorAsJson(error), null, 2)}\n`);
     process.stderr.write(`${renderError(error)}\n`);
     return exitCodeOf(error);
   }
 }
 
-/** A wrong option is the caller's to mend, not a bug. */
-function asFailure(error: unknown): unknown {
-  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
+/** A wrong option is the caller's to mend, a closed door root's, a full or broken medium the device's: none is a bug. */
+function asFailure(error: unknown, verb: string | undefined): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const code = String(error.code);
+  if (error instanceof TypeError && code.startsWith('ERR_PARSE_ARGS'))
     return new Failure('input', { what: error.message, fix: 'see --help' });
+  if (code === 'EACCES' || code === 'EPERM') {
+    const fix = `sudo edgekiln-node ${verb} …`;
+    return new Failure('environment', { what: 'only root may do this', why: error.message, fix }, error);
   }
-  return error;
+  return systemFailure(error) ?? error;
 }
 
 process.exitCode = await main(process.argv.slice(2));

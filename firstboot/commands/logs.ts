@@ -25,6 +25,9 @@ Example:
     if (!/^\d+$/.test(lines)) throw new Failure('input', { what: `'${lines}' is not a number of lines` });
     // Only here: what starts programs is most of this bundle, and the service at rest has no need of it.
     const programs = await import('../../formats/programs.ts');
+    // What it starts is in a group of its own, which a Ctrl-C at the terminal does not reach.
+    const abort = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => abort.abort());
     await programs.run(
       'journalctl',
       [
@@ -34,7 +37,7 @@ Example:
         ...(follow ? ['--follow'] : []),
         ...(json ? ['--output=json'] : []),
       ],
-      { stdout: 'inherit' },
+      { stdout: 'inherit', cancelSignal: abort.signal },
     );
   },
 };

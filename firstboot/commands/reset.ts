@@ -20,13 +20,18 @@ the cluster's store, the device's memory. Its identity stays: it joins its site 
 
 Options:
   --confirm WORDS   answers both questions for a script: the device's name twice, parted by a blank
+  --json            what will be, as data (version 1)
   --root DIR        take every path below DIR, and do not restart
 
 Example:
   edgekiln-node reset --confirm 'shop-01 shop-01'`,
   async run(args) {
-    const options = { root: { type: 'string', default: '/' }, confirm: { type: 'string' } } as const;
-    const { root, confirm } = parseArgs({ args: [...args], options }).values;
+    const options = {
+      root: { type: 'string', default: '/' },
+      confirm: { type: 'string' },
+      json: { type: 'boolean' },
+    } as const;
+    const { root, confirm, json } = parseArgs({ args: [...args], options }).values;
     const paths = pathsUnder(root);
     const name = (await readFile(paths.hostName, 'utf8')).trim();
     const answers = confirm === undefined ? await askTwice(name) : confirm.split(' ');
@@ -34,6 +39,8 @@ Example:
       throw new Failure('input', { what: 'nothing was reset', why: `the answers were not ${name}, twice` });
     }
     await noteMaking(paths);
+    if (json === true)
+      process.stdout.write(`${JSON.stringify({ version: 1, name, reset: 'next boot' }, null, 2)}\n`);
     process.stderr.write(`${name} begins anew at its next boot.\n`);
     if (root !== '/') return;
     const programs = await import('../../formats/programs.ts');

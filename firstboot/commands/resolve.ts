@@ -12,13 +12,17 @@ memory takes part in decisions again; one that is in no cluster and held looks f
 and what an alarm asks a person to do is not done by it: a cause that stays raises it again. Only root may.
 
 Options:
+  --json       what the agent said, as data (version 1)
   --root DIR   tell the agent that runs below DIR
 
 Example:
   edgekiln-node status && edgekiln-node resolve`,
   async run(args) {
-    const options = { root: { type: 'string', default: '/' } } as const;
-    const { root } = parseArgs({ args: [...args], options }).values;
-    process.stderr.write(await tellAgent(pathsUnder(root).control, '/resolve'));
+    const options = { root: { type: 'string', default: '/' }, json: { type: 'boolean' } } as const;
+    const { root, json } = parseArgs({ args: [...args], options }).values;
+    const said = await tellAgent(pathsUnder(root).control, '/resolve');
+    if (json === true)
+      process.stdout.write(`${JSON.stringify({ version: 1, said: said.trim() }, null, 2)}\n`);
+    else process.stderr.write(said);
   },
 };

@@ -33,7 +33,11 @@ function exchange(socket: string, path: string, method: 'GET' | 'POST'): Promise
       });
     });
     asking.on('timeout', () => asking.destroy(new Error('it took more than 5 s')));
-    asking.on('error', (error) => fail(error.message));
+    asking.on('error', (error: NodeJS.ErrnoException) => {
+      // It answers, but not to everybody.
+      if (error.code === 'EACCES') reject(error);
+      else fail(error.message);
+    });
     asking.end();
   });
 }
