@@ -19,7 +19,7 @@ import type { Channel, ClusterStatus, Feed, LocalCluster } from './cluster.ts';
 import { Formation } from './formation.ts';
 import type { FormationView } from './view.ts';
 
-/** How often the time is kept on data, in milliseconds: a lost quarter of an hour hurts no certificate. */
+/** How often the time is kept on data, in milliseconds of the clock itself: a lost quarter of an hour hurts no certificate. */
 const saveClockEvery = 900_000;
 
 export class SitePart {
@@ -91,7 +91,10 @@ export class SitePart {
   look(interfaces: readonly LanInterface[]): void {
     this.#formation.look(interfaces);
     const places = this.#formation.view()?.places ?? [];
-    const servers = places.filter(({ seen, ours }) => seen === 'now' && ours).map(({ place }) => place);
+    // What a place says of itself is believed only where the roster lets it be a server.
+    const servers = places
+      .filter(({ seen, ours, eligible }) => seen === 'now' && ours && eligible)
+      .map(({ place }) => place);
     void this.#peerTime.look(servers, performance.now());
   }
 
@@ -100,9 +103,10 @@ export class SitePart {
     return this.#site0.look(interfaces, performance.now());
   }
 
+  /** At once after a start and after a leap, such as the first answer of a time server: certificates are made of it. */
   async keepTime(): Promise<void> {
-    if (performance.now() - this.#clockSavedAt < saveClockEvery) return;
-    this.#clockSavedAt = performance.now();
+    if (Math.abs(Date.now() - this.#clockSavedAt) < saveClockEvery) return;
+    this.#clockSavedAt = Date.now();
     await this.#clock.save();
   }
 

@@ -4,7 +4,7 @@ import type { Place } from '../../formats/roster.ts';
 import { Allowance } from '../lan/allowance.ts';
 import { Beacons, type Source } from '../lan/beacons.ts';
 import type { LanInterface } from '../lan/interfaces.ts';
-import { Envelopes } from '../protocol/envelope.ts';
+import { Envelopes, largestReceived } from '../protocol/envelope.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { Site } from '../protocol/site.ts';
 import type { ShortHash } from '../protocol/terms.ts';
@@ -81,6 +81,8 @@ export class Voice {
   }
 
   #receive(bytes: Buffer, source: Source): void {
+    // Nobody of ours says so much: it is not even looked at.
+    if (bytes.length > largestReceived) return;
     const copy = bytes.toString('latin1');
     const now = performance.now();
     if (this.#copies.has(copy)) {

@@ -42,3 +42,11 @@ test('it is never set back, nor to what cannot be', async () => {
   await clock.raiseToFloor(image);
   expect(set).toEqual([soon]);
 });
+
+test('what is kept is never behind what was: the clock may not have been raised', async () => {
+  const { saved, clock } = await device();
+  await clock.save();
+  await writeFile(saved, `${soon}\n`);
+  await clock.save();
+  expect(await readFile(saved, 'utf8')).toBe(`${soon}\n`);
+});

@@ -28,8 +28,7 @@ export class Clock {
       ({ mtimeMs }) => mtimeMs / 1000,
       () => 0,
     );
-    const kept = await readFile(this.#saved, 'latin1').then(Number, () => 0);
-    await this.raise(Math.max(believable(image), believable(kept)));
+    await this.raise(Math.max(believable(image), believable(await this.#kept())));
   }
 
   /** Raises the clock to a time that a verified peer has; it is never set back. True if it was set. */
@@ -39,11 +38,16 @@ export class Clock {
     return true;
   }
 
-  /** Keeps the time for the next start. */
+  /** Keeps the time for the next start; a later one that was kept stays, where the clock could not be raised to it. */
   async save(): Promise<void> {
+    const now = Math.floor(Date.now() / 1000);
+    if (believable(await this.#kept()) > now + tolerance) return;
     await mkdir(dirname(this.#saved), { recursive: true });
-    const now = `${Math.floor(Date.now() / 1000)}\n`;
-    await replaceFile(this.#saved, Buffer.from(now), { mode: 0o644, uid: 0, gid: 0 });
+    await replaceFile(this.#saved, Buffer.from(`${now}\n`), { mode: 0o644, uid: 0, gid: 0 });
+  }
+
+  #kept(): Promise<number> {
+    return readFile(this.#saved, 'latin1').then(Number, () => 0);
   }
 }
 

@@ -18,7 +18,11 @@ export async function unfitBoard(folder: string): Promise<string | undefined> {
   if (totalmem() < leastTotal)
     return `${Math.round(totalmem() / mebibyte)} MiB of memory are too few for a server`;
   if (freemem() < leastFree) return `only ${Math.round(freemem() / mebibyte)} MiB of memory are free`;
-  measured ??= slowSync(folder);
+  // What could not be measured, on a full disk for one, is measured when it is asked again.
+  measured ??= slowSync(folder).catch((error: unknown) => {
+    measured = undefined;
+    throw error;
+  });
   const slow = await measured;
   return slow > slowestSync ? `its disk takes ${Math.round(slow)} ms for a sync` : undefined;
 }

@@ -30,8 +30,10 @@ export async function incapability(paths: K3sPaths): Promise<string | undefined>
     return 'the image holds no k3s';
   }
   if (totalmem() < leastMemory) return `its memory of ${Math.round(totalmem() / 1024 ** 2)} MiB is too small`;
-  if (!(await hasMemoryController()))
+  const controllers = await cgroupControllers();
+  if (!controllers.includes('memory'))
     return 'the kernel has no memory cgroup: boot with cgroup_enable=memory cgroup_memory=1';
+  if (!controllers.includes('pids')) return 'the kernel has no pids cgroup: k3s does not start without it';
   return undefined;
 }
 
@@ -40,11 +42,11 @@ export function isCgroupV1(): boolean {
   return !existsSync('/sys/fs/cgroup/cgroup.controllers');
 }
 
-async function hasMemoryController(): Promise<boolean> {
+async function cgroupControllers(): Promise<readonly string[]> {
   const unified = await readFile('/sys/fs/cgroup/cgroup.controllers', 'utf8').catch(() => undefined);
-  if (unified !== undefined) return unified.split(/\s+/).includes('memory');
+  if (unified !== undefined) return unified.trim().split(/\s+/);
   const table = await readFile('/proc/cgroups', 'utf8').catch(() => '');
-  return /^memory\s+\d+\s+\d+\s+1$/m.test(table);
+  return [...table.matchAll(/^(\w+)\s+\d+\s+\d+\s+1$/gm)].map(([, name = '']) => name);
 }
 
 /** The interface that carries this address now. */

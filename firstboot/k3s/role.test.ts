@@ -49,7 +49,7 @@ beforeEach(() => {
   };
   role = new RoleOfDevice({
     paths,
-    neighbourhood: neighbourhoodOf({ place: 2, count: 3 }),
+    neighbourhood: neighbourhoodOf({ place: 2, count: 4, members: { 4: { eligible: false } } }),
     ask,
     runner,
     feed: (event: ClusterEvent) => void done.push(['feed', event.kind]),
@@ -75,6 +75,13 @@ test('joins with a token of its own, kept for itself alone, after taking the tim
   expect(readFileSync(paths.joinToken, 'utf8')).toBe(`K10${ca}::abcdef.0123456789abcdef`);
   expect(statSync(paths.joinToken).mode & 0o777).toBe(0o600);
   expect(await readStore(paths)).toEqual({ ...agent, ready: false, servers: ['https://b:6443'] });
+});
+
+test('a place that is never a server lets nobody in', async () => {
+  await expect(role.join(identity, place(4))).rejects.toThrow(
+    'place 4 says that it is a server, and may not be one',
+  );
+  expect([done, existsSync(paths.joinToken)]).toEqual([[], false]);
 });
 
 test('one that was in this cluster already only starts', async () => {

@@ -77,8 +77,11 @@ export class RoleOfDevice {
 
   /** Asks a server for a token of its own, and starts as agent. */
   async #admit(store: Store, by: Place, how: { rejected: boolean; removed: boolean }): Promise<void> {
-    const { ask, feed, paths, runner } = this.#facts;
+    const { ask, feed, neighbourhood, paths, runner } = this.#facts;
     const { cluster, ca } = store.identity;
+    // Anybody can say that it is a server. Who lets this device in decides what runs here.
+    if (neighbourhood.site().members[by]?.eligible !== true)
+      throw new Error(`place ${by} says that it is a server, and may not be one`);
     runner.doing = 'asks to join';
     this.#askedAt = performance.now();
     await this.#facts.takeTime(by);
