@@ -80,7 +80,7 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof Failure ? exitCode[error.kind] : exitCode.bug;
 }
 
-/** A problem as text for a terminal. Control characters are escaped: file names may hold anything. */
+/** A problem as text for a terminal. Characters that steer it, or turn the direction, are escaped: names may hold anything. */
 export function renderProblem(problem: Problem): string {
   const lines = [`${problem.where === undefined ? '' : `${problem.where}: `}${problem.what}`];
   if (problem.excerpt !== undefined) lines.push(problem.excerpt);
@@ -108,7 +108,7 @@ export function errorAsJson(error: unknown): object {
 
 function escapeControl(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (char) => {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (char) => {
     return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
   });
 }

@@ -121,6 +121,7 @@ function own(message: string): string | undefined {
 
 function kindOf(input: unknown): string {
   if (Array.isArray(input)) return 'a list';
+  if (typeof input === 'number' && !Number.isFinite(input)) return String(input);
   return kinds[typeof input] ?? typeof input;
 }
 

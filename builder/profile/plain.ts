@@ -7,6 +7,9 @@ import { isSecret } from './secrets.ts';
 /** A profile expanded by aliases may not hold more values than this. */
 const mostValues = 100_000;
 
+/** Tags that the YAML library reads; of any other it says so itself. */
+const knownTag = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|binary|omap|pairs|set|timestamp)$/;
+
 export interface Plain {
   readonly data: unknown;
   /** What each alias stands for. */
@@ -39,6 +42,10 @@ export function makePlain(document: Document<Node, boolean>): Plain {
     if (isAlias(node)) return follow(node);
     if (!isScalar(node) && !isSeq(node) && !isMap(node)) return null;
     if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    if (knownTag.test(node.tag ?? '')) {
+      findings.push({ span: spanOf(node), what: 'tags are not read', fix: 'write plain values' });
+      return null;
+    }
     if (isScalar(node)) return node.value;
     open.add(node);
     const data = isSeq(node) ? node.items.map(visit) : Object.fromEntries(entries(node.items));

@@ -103,6 +103,17 @@ describe('text that is no YAML of ours', () => {
     );
   });
 
+  it('shows nothing that steers a terminal or turns the direction of a line', () => {
+    const text = refusal(`${smallest}system: {hostname: "a\u202eb\u009bc\u2066"}\n`);
+    expect(text).toContain('"a\\x202eb\\x9bc\\x2066"');
+    expect(text).not.toMatch(/[\u009b\u202e\u2066]/);
+  });
+
+  it('refuses tags that the library would read, too', () => {
+    for (const value of ['!!binary aGVsbG8=', '!!str 5', '!!omap [a: 1]', '!!set {a}'])
+      expect(refusal(`${smallest}system: {timezone: ${value}}\n`)).toMatch(/tags are not read/);
+  });
+
   it('shows a duplicate key beside what else is wrong', () => {
     expect(refusal(`${smallest}board: board-a\nslot: 3\n`)).toBe(
       [

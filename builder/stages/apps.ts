@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type KubernetesObject, renderApp } from '../../formats/app.ts';
+import { Failure } from '../../formats/errors.ts';
 import { renderChart, unpackHelm } from '../artifacts/apps/chart.ts';
 import { inOrder, objectsOf } from '../artifacts/apps/objects.ts';
 import type { Stage, Workshop } from '../pipeline/stage.ts';
@@ -79,7 +80,7 @@ async function objectsOfApp(
   if (source.kind === 'manifests') {
     const objects: KubernetesObject[] = [];
     for (const { input: from, shown } of source.files)
-      objects.push(...objectsOf(await readFile(named(inputs, from), 'utf8'), shown));
+      objects.push(...objectsOf(textOf(await readFile(named(inputs, from)), shown), shown));
     return objects;
   }
   if (helm === undefined) throw new Error('a chart is to be rendered without helm');
@@ -99,6 +100,14 @@ async function objectsOfApp(
       left: (hook) => workshop.say(`app ${name}: the hook ${hook} of its chart is left out`),
     },
   );
+}
+
+function textOf(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Failure('input', { what: 'this is not UTF-8', where, fix: 'save it as UTF-8' }, error);
+  }
 }
 
 async function helmFrom(release: string, folder: string, { signal }: Workshop): Promise<string> {

@@ -68,3 +68,70 @@ a: [1
     }),
   );
 });
+
+it('merge keys and keys that are numbers are read as kubectl reads them', () => {
+  const text = 'apiVersion: v1\nkind: X\nmetadata: {name: x}\nbase: &b {a: 1}\nspec: {<<: *b, 8: eight}\n';
+  expect(objectsOf(text, 'x')[0]?.['spec']).toEqual({ a: 1, '8': 'eight' });
+});
+
+const named = (metadata: string, head = 'apiVersion: v1\nkind: Pod') => `${head}\nmetadata: ${metadata}\n`;
+const nines = (word: string) => `[${Array(9).fill(word).join(',')}]`;
+const bomb = 'bcdefgh'
+  .split('')
+  .map((letter, index) => `${letter}: &${letter} ${nines(`*${'abcdefg'[index]}`)}\n`);
+
+it.each([
+  [
+    'aliases that expand to too much',
+    `a: &a ${nines('x')}\n${bomb.join('')}`,
+    'this is not YAML',
+    'its aliases expand to too much',
+  ],
+  [
+    'a chart’s template',
+    named('{name: {{ .Values.name }}}'),
+    'this is not YAML',
+    expect.stringMatching(/keys must be/),
+  ],
+  [
+    'a name that is a path',
+    named('{name: ../../nodes/x}'),
+    'this is no Kubernetes object',
+    'nothing can be called ../../nodes/x',
+  ],
+  [
+    'a namespace that is none',
+    named('{name: a, namespace: Bad NS}'),
+    'this is no Kubernetes object',
+    'no namespace can be called "Bad NS"',
+  ],
+  [
+    'a kind that is none',
+    named('{name: a}', 'apiVersion: v1\nkind: a/b'),
+    'this is no Kubernetes object',
+    'there is no kind a/b',
+  ],
+  [
+    'a version that is none',
+    named('{name: a}', 'apiVersion: ../v1\nkind: Pod'),
+    'this is no Kubernetes object',
+    'there is no apiVersion ../v1',
+  ],
+])('%s', (_, text, what, why) => {
+  expect(() => objectsOf(text, 'x.yaml')).toThrow(
+    expect.objectContaining({ kind: 'input', problems: [expect.objectContaining({ what, why })] }),
+  );
+});
+
+it.each([300, 1_000, 10_000, 100_000])('%i lists in one another', (levels) => {
+  const text = `${named('{name: a}')}a: ${'['.repeat(levels)}${']'.repeat(levels)}\n`;
+  const why = 'it is nested more than 200 levels deep';
+  expect(() => objectsOf(text, 'x.yaml')).toThrow(
+    expect.objectContaining({ kind: 'input', problems: [expect.objectContaining({ why })] }),
+  );
+});
+
+it('what API servers have are objects', () => {
+  const text = `${named('{name: "system:node:a.b"}', 'apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole')}---\n${named('{name: a, namespace: ""}')}---\n${named('{name: a, namespace: null}')}`;
+  expect(objectsOf(text, 'x.yaml')).toHaveLength(3);
+});

@@ -12,6 +12,15 @@ const octal: ScalarTag = {
   resolve: (text) => Number.parseInt(text, 8),
 };
 
+/** Levels of lists and maps in one another; schemas of definitions have some dozens. */
+const deepest = 200;
+const tooDeep = `it is nested more than ${deepest} levels deep`;
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
 /** What other objects of an app may need to be there first. */
 const first = ['Namespace', 'CustomResourceDefinition'];
 
@@ -26,6 +35,9 @@ export function objectsOf(text: string, where: string): KubernetesObject[] {
   for (const document of parseAllDocuments(text, {
     customTags: (tags) => [octal, ...tags],
     lineCounter: lines,
+    // As kubectl reads them.
+    merge: true,
+    stringKeys: true,
   })) {
     const at = (offset: number): string => {
       const { line, col } = lines.linePos(offset);
@@ -33,19 +45,36 @@ export function objectsOf(text: string, where: string): KubernetesObject[] {
     };
     const [error] = document.errors;
     if (error !== undefined) {
+      const why = error.message.split('\n')[0] ?? '';
+      const deep = why.startsWith('Maximum call stack size exceeded');
       problems.push({
         what: 'this is not YAML',
         where: at(error.pos[0]),
-        why: error.message.split('\n')[0] ?? '',
+        why: deep ? tooDeep : why,
       });
       continue;
     }
-    const value: unknown = document.toJS();
-    if (value === null || value === undefined) continue;
     const place = at(document.contents?.range?.[0] ?? 0);
+    let value: unknown;
+    try {
+      value = document.toJS();
+    } catch (thrown) {
+      // Of a document without errors only aliases can be wrong still, and its depth.
+      if (!(thrown instanceof ReferenceError || thrown instanceof RangeError)) throw thrown;
+      const why = thrown instanceof RangeError ? tooDeep : 'its aliases expand to too much';
+      problems.push({ what: 'this is not YAML', where: place, why });
+      continue;
+    }
+    if (isDeeper(value, deepest)) {
+      problems.push({ what: 'this is no Kubernetes object', where: place, why: tooDeep });
+      continue;
+    }
+    if (value === null || value === undefined) continue;
     for (const item of itemsOf(value)) {
-      if (isKubernetesObject(item)) objects.push(item);
-      else problems.push({ what: 'this is no Kubernetes object', where: place, why: lackOf(item) });
+      const lack = isKubernetesObject(item) ? wrongWordOf(item) : lackOf(item);
+      if (lack !== undefined)
+        problems.push({ what: 'this is no Kubernetes object', where: place, why: lack });
+      else if (isKubernetesObject(item)) objects.push(item);
     }
   }
   if (problems.length > 0) throw new Failure('input', problems);
@@ -66,6 +95,19 @@ function itemsOf(value: unknown): readonly unknown[] {
   if (!isRecord(value)) return [value];
   const { kind, items } = value;
   return typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items) ? items : [value];
+}
+
+/** A word of an object that no API server takes; devices make paths of these words. */
+function wrongWordOf({ apiVersion, kind, metadata }: KubernetesObject): string | undefined {
+  const { name, namespace } = metadata;
+  if (!/^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[a-z0-9][a-z0-9-]*$/.test(apiVersion))
+    return `there is no apiVersion ${apiVersion}`;
+  if (!/^[A-Za-z][A-Za-z0-9]*$/.test(kind)) return `there is no kind ${kind}`;
+  if (/[/%?#\s]/.test(name) || /^\.\.?$/.test(name)) return `nothing can be called ${name}`;
+  if (namespace === undefined || namespace === null || namespace === '') return undefined;
+  return typeof namespace === 'string' && /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)
+    ? undefined
+    : `no namespace can be called ${JSON.stringify(namespace)}`;
 }
 
 function lackOf(value: unknown): string {

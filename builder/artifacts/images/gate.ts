@@ -82,9 +82,17 @@ function sameRepository(a: string, b: string): boolean {
 }
 
 function missing(name: string, by: readonly string[], images: readonly ArchivedImage[], go: string): Problem {
+  const asker = by.join(', ');
+  if (parseReference(name) === undefined) {
+    return {
+      what: `${JSON.stringify(name)} is not the name of an image`,
+      why: `wanted by ${asker}`,
+      fix: 'write a name such as registry.example.com/shop/web:2',
+    };
+  }
   return {
     what: `the image ${name} is in no archive`,
-    why: [`wanted by ${by.join(', ')}`, ...nearby(name, images, go)].join('; '),
+    why: [`wanted by ${asker}`, ...nearby(name, images, go)].join('; '),
     fix: `give an archive that holds it, such as: ${howToGet(name, go)}`,
   };
 }
@@ -100,7 +108,6 @@ function howToGet(name: string, go: string): string {
 /** What comes close in the archives, in words. */
 function nearby(name: string, images: readonly ArchivedImage[], go: string): string[] {
   const reference = parseReference(name);
-  if (reference === undefined) return ['the name is not that of an image'];
   const other = images.find((image) => answers(image, name));
   if (other !== undefined)
     return other.platforms.size === 0
@@ -111,7 +118,7 @@ function nearby(name: string, images: readonly ArchivedImage[], go: string): str
     const nameless = images.filter((image) => image.names.length === 0).length;
     return nameless === 0 ? [] : [`the archives hold images without a name: ${nameless}`];
   }
-  if (reference.digest !== undefined && names.some((each) => parseReference(each)?.tag === reference.tag)) {
+  if (reference?.digest !== undefined && names.some((each) => parseReference(each)?.tag === reference.tag)) {
     return ['it is there by its tag only, and a digest is kept by OCI archives alone'];
   }
   return [`the archives have ${[...new Set(names)].sort().join(', ')}`];

@@ -93,10 +93,15 @@ const limited = [
   'container-log-max-files',
 ];
 
+/** Why an option is not the profile's; undefined where it is. Options may be called as what every object has. */
+function ownerOf(option: string): string | undefined {
+  return Object.hasOwn(owned, option) ? owned[option] : undefined;
+}
+
 export const k3sConfig: Rule = (look) =>
   look.entries(['k3s', 'config']).flatMap((at): Finding[] => {
     const option = String(at.at(-1));
-    const who = owned[option];
+    const who = ownerOf(option);
     if (who !== undefined) {
       return [{ at, key: true, what: `${printPath(at)} is not for the profile to set`, why: who }];
     }
@@ -112,7 +117,7 @@ function checkArgument(at: KeyPath, word: string): Finding[] {
   if (limited.includes(name)) {
     return [{ at, what: `${printPath(at)}: ${name} is set by limits`, fix: 'write limits instead' }];
   }
-  const who = owned[name];
+  const who = ownerOf(name);
   if (who !== undefined) {
     return [{ at, what: `${printPath(at)}: ${name} is not for the profile to set`, why: who }];
   }
