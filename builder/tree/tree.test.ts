@@ -128,6 +128,13 @@ describe('a merged tree', () => {
     expect(lines(tree)).toEqual(['/', '.wh.a: .wh.a']);
   });
 
+  it('takes away what is deeper than calls can be', () => {
+    const deep = file(`${'a/'.repeat(50_000)}f`);
+    expect(merged([deep], [file('a')])).toEqual(['/', 'a: a']);
+    expect(merged([deep], [file('.wh.a')])).toEqual(['/']);
+    expect(merged([deep], [file('.wh.a'), file('a/b')])).toEqual(['/', 'a/', 'a/b: a/b']);
+  });
+
   it('keeps names that are not UTF-8', () => {
     expect(merged([file('caf\udce9'), file('cafe')])).toEqual(['/', 'cafe: cafe', 'caf\udce9: caf\ufffd']);
   });

@@ -250,16 +250,19 @@ export class Tree {
     return true;
   }
 
-  /** Removes what layers before `layer` put at and below a node. True if the node went. */
-  #remove(node: Node, layer: number): boolean {
+  /** Removes what layers before `layer` put at and below a node; a directory stays with what stays in it. */
+  #remove(top: Node, layer: number): void {
+    const nodes = this.#nodes;
     this.#lastPath = undefined;
-    let empty = true;
-    if (this.#nodes.kind(node) === 'directory') {
-      for (const child of [...this.#nodes.children(node)]) empty = this.#remove(child, layer) && empty;
+    const found = [top];
+    // It grows as it is gone through: a list, as a tree may be deeper than calls can be.
+    for (const node of found) {
+      if (nodes.kind(node) === 'directory') for (const child of nodes.children(node)) found.push(child);
     }
-    const goes = empty && this.#nodes.layer(node) < layer;
-    if (goes) this.#nodes.remove(node);
-    return goes;
+    for (const node of found.reverse()) {
+      const isEmpty = nodes.kind(node) !== 'directory' || nodes.first(node) === root;
+      if (isEmpty && nodes.layer(node) < layer) nodes.remove(node);
+    }
   }
 }
 
