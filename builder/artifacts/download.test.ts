@@ -255,6 +255,22 @@ test('a proxy of the environment is asked for a tunnel', async () => {
   expect(tunnels).toEqual([new URL(good.url).host]);
 });
 
+test.each(['not a url', 'http://[::', 'socks5://127.0.0.1:1080'])('the proxy %s is none', async (proxy) => {
+  const good = await mirror(serve(content));
+  process.env['HTTP_PROXY'] = proxy;
+  try {
+    await expect(get(wanted(good))).rejects.toMatchObject({
+      kind: 'input',
+      problems: [
+        { what: 'the environment names a proxy that is none', fix: 'write http://HOST:PORT, or unset it' },
+      ],
+    });
+  } finally {
+    delete process.env['HTTP_PROXY'];
+  }
+  expect(good.asked).toEqual([]);
+});
+
 /** What a process that is gone left of a download. */
 function leave(part: Uint8Array): void {
   const incoming = join(folder, 'store', 'incoming');

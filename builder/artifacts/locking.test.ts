@@ -253,6 +253,34 @@ describe('k3s', () => {
     expect(problems[0]?.why).toContain('it gives no digests');
   });
 
+  test('from a mirror that sends without end is refused', async () => {
+    const good = process.env['EDGEKILN_K3S_MIRROR'];
+    const flood = await startMirror(serve(Buffer.alloc(3 * 1024 ** 2, 'x')));
+    process.env['EDGEKILN_K3S_MIRROR'] = flood.url;
+    const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
+    process.env['EDGEKILN_K3S_MIRROR'] = good;
+    await flood.stop();
+    expect(kind).toBe('dependency');
+    expect(problems[0]?.why).toContain('sha256sum-amd64.txt: it sends more than 1048576 bytes');
+  });
+
+  test.each(['http://', 'http://[::', 'ftp://a/b', 'http://127.0.0.1:99999'])(
+    'from the mirror %s is refused: it is none',
+    async (mirror) => {
+      const good = process.env['EDGEKILN_K3S_MIRROR'];
+      process.env['EDGEKILN_K3S_MIRROR'] = `/nowhere ${mirror}`;
+      const { kind, problems } = await failure(makeLock(await profile(), { ...options(), update: false }));
+      process.env['EDGEKILN_K3S_MIRROR'] = good;
+      expect(kind).toBe('input');
+      expect(problems).toEqual([
+        {
+          what: `EDGEKILN_K3S_MIRROR names a mirror that is none: ${mirror}`,
+          fix: 'name addresses (http://…, https://…) or folders, parted by blanks',
+        },
+      ]);
+    },
+  );
+
   test('of one’s own is taken by its digest, or refused', async () => {
     const here = join(folder, 'own');
     mkdirSync(here);

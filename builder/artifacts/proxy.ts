@@ -5,6 +5,7 @@ import * as https from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
+import { Failure } from '../../formats/errors.ts';
 
 /** The proxy for an address, if the environment names one and does not except the host. */
 export function proxyFor(target: URL, environment: NodeJS.ProcessEnv = process.env): URL | undefined {
@@ -12,7 +13,14 @@ export function proxyFor(target: URL, environment: NodeJS.ProcessEnv = process.e
   const given =
     target.protocol === 'https:' ? (read('HTTPS_PROXY') ?? read('HTTP_PROXY')) : read('HTTP_PROXY');
   if (given === undefined || excepted(target, read('NO_PROXY') ?? '')) return undefined;
-  return new URL(given.includes('://') ? given : `http://${given}`);
+  const address = given.includes('://') ? given : `http://${given}`;
+  if (/^https?:/i.test(address) && URL.canParse(address)) return new URL(address);
+  throw new Failure('input', {
+    what: 'the environment names a proxy that is none',
+    // It may hold a password.
+    why: 'HTTP_PROXY or HTTPS_PROXY is no address of http or https',
+    fix: 'write http://HOST:PORT, or unset it',
+  });
 }
 
 /** Agents that reach any host through the tunnel of a proxy. */

@@ -48,8 +48,18 @@ export function urlsOf(name: string): string[] {
   const { publisher, release, asset } = split(name);
   const given = (process.env[publisher.mirrors] ?? '').split(/\s+/).filter((base) => base !== '');
   return (given.length === 0 ? [publisher.base] : given).map((base) => {
-    const address = /^(https?|file):/.test(base) ? base : pathToFileURL(base).href;
+    const address = addressOf(base, publisher.mirrors);
     return `${address.replace(/\/+$/, '')}/${publisher.path(release, asset)}`;
+  });
+}
+
+/** Of a mirror, which is an address or a folder. */
+function addressOf(mirror: string, variable: string): string {
+  if (!/^[a-z0-9+.-]+:\/\//i.test(mirror)) return pathToFileURL(mirror).href;
+  if (/^(https?|file):/.test(mirror) && URL.canParse(mirror)) return mirror;
+  throw new Failure('input', {
+    what: `${variable} names a mirror that is none: ${mirror}`,
+    fix: 'name addresses (http://…, https://…) or folders, parted by blanks',
   });
 }
 
@@ -104,6 +114,7 @@ export async function smallFile(
       if (why === undefined) return bytes;
       said.push(`${url}: ${why}`);
     } catch (error) {
+      if (error instanceof Failure) throw error;
       if (signal?.aborted) {
         throw new Failure('interrupted', { what: `the download of ${name} was stopped` }, error);
       }
@@ -127,10 +138,15 @@ async function smallFileAt(url: URL, signal: AbortSignal | undefined): Promise<B
     ...(proxy === undefined ? {} : { agent: agentsThrough(proxy) }),
     ...(signal === undefined ? {} : { signal }),
   });
-  const response = request.on('downloadProgress', ({ transferred }) => {
-    if (transferred > largestText) request.cancel(`it sends more than ${largestText} bytes`);
+  let over = false;
+  request.on('downloadProgress', ({ transferred }) => {
+    if (transferred <= largestText) return;
+    over = true;
+    request.cancel();
   });
-  return response.buffer();
+  return request.buffer().catch((error: unknown) => {
+    throw over ? new Error(`it sends more than ${largestText} bytes`) : error;
+  });
 }
 
 function split(name: string): { publisher: Publisher; release: string; asset: string } {
