@@ -15,6 +15,8 @@ const filterLength = 8;
 const signatureLength = 64;
 /** What this version sends, and what it takes from later ones. Bytes. */
 const largestSent = 500;
+/** Beside filter and signature. */
+export const largestPayload = largestSent - filterLength - signatureLength;
 export const largestReceived = 1_400;
 
 export type Refused = Dropped | 'size' | 'filter' | 'stranger' | 'busy' | 'signature';

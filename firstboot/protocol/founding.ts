@@ -2,6 +2,7 @@
 import type { Place } from '../../formats/roster.ts';
 import { alive } from './discovery.ts';
 import { canFound } from './hello.ts';
+import type { Phase } from './phases.ts';
 import { proposeSoon } from './proposer.ts';
 import { outranks } from './site.ts';
 import type { Peer, State } from './state.ts';
@@ -79,10 +80,14 @@ function clusterHeard({ peers }: State, now: number): boolean {
   return peers.some((peer) => {
     if (!alive(peer, now, serverSilent)) return false;
     const { hello, foundingSince } = peer;
-    // An agent holds because its cluster is gone and its data is not: it waits for a person, the others go on.
-    if (hello?.cluster?.ready === true && (hello.cluster.server || hello.phase !== 'holding')) return true;
+    if (hello?.cluster?.ready === true && (hello.cluster.server || !isLeft(hello.phase))) return true;
     return foundingSince !== undefined && now - foundingSince < foundingCounts;
   });
+}
+
+/** An agent yields, or holds its data for a person, because its cluster is gone: the others do not wait for it. */
+function isLeft(phase: Phase): boolean {
+  return phase === 'yielding' || phase === 'holding';
 }
 
 /**

@@ -95,4 +95,12 @@ test('an alarm says what to do', () => {
   expect(alarmLines({ ...view, alarms: [{ alarm: 'clone', about: 'place 2', for: 3 }] })).toEqual([
     'another board speaks for this place: switch one of the two off and flash it as another device (place 2)',
   ]);
+  const fork = {
+    alarm: 'roster-fork',
+    about: 'epoch 3 does not follow the one of this device',
+    for: 3,
+  } as const;
+  expect(alarmLines({ ...view, alarms: [fork] })).toEqual([
+    'two rosters of this site carry the same number, or a newer one does not follow the one before: flash every device from one build, with the keys of one folder (epoch 3 does not follow the one of this device)',
+  ]);
 });

@@ -20,7 +20,7 @@ export const phaseWords: Readonly<Record<Phase, string>> = {
 /** What an alarm means, and what to do about it. */
 const alarmWords: Readonly<Record<Alarm, string>> = {
   'roster-fork':
-    'two rosters of this site carry the same number: flash every device from one build, with the keys of one folder',
+    'two rosters of this site carry the same number, or a newer one does not follow the one before: flash every device from one build, with the keys of one folder',
   'electors-changed':
     'a newer roster names other electors and is not obeyed: electors are fixed, build with the keys of the first build',
   'foreign-electors':

@@ -45,8 +45,9 @@ export class Board {
   flashes = 0;
   /** Its k3s and its tools never answer. */
   hung = false;
+  /** Milliseconds of the world's time; its agent's own time begins there. */
+  startedAt = 0;
   readonly #world: World;
-  #startedAt = 0;
   #wakesAt = Number.POSITIVE_INFINITY;
   #effects: Effect[] = [];
   #syncing = false;
@@ -62,7 +63,6 @@ export class Board {
     this.stamped = site;
     this.key = keyOf(this.#seal());
     this.seals = sealsOf(this.#seal());
-    world.keys.add(this.key);
     this.k3s = new K3s(world, this);
   }
 
@@ -75,6 +75,7 @@ export class Board {
     if (this.powered || this.stolen) return;
     this.powered = true;
     this.poweredAt = this.#world.now;
+    this.#world.keys.add(this.key);
     this.#world.network.plug(this.index, this.#world.now);
     this.startAgent();
   }
@@ -99,7 +100,7 @@ export class Board {
 
   startAgent(): void {
     const { random, now } = this.#world;
-    this.#startedAt = now;
+    this.startedAt = now;
     const { state, effects } = start(
       {
         now: 0,
@@ -131,13 +132,12 @@ export class Board {
     this.place = nowhere;
     this.key = keyOf(this.#seal());
     this.seals = sealsOf(this.#seal());
-    this.#world.keys.add(this.key);
   }
 
   feed(happening: Happening): void {
     if (this.state === undefined) return;
     const world = this.#world;
-    const event = { ...happening, now: world.now - this.#startedAt, random: world.random.bits48() } as Event;
+    const event = { ...happening, now: world.now - this.startedAt, random: world.random.bits48() } as Event;
     const next = step(this.state, event, this.seals);
     this.state = next.state;
     this.#take(next.effects);
@@ -148,7 +148,7 @@ export class Board {
     if (this.state === undefined) return;
     if (this.stamped.claimed && !this.#world.signedRightly(message, this.state.site)) return;
     const world = this.#world;
-    const now = world.now - this.#startedAt;
+    const now = world.now - this.startedAt;
     const next = step(
       this.state,
       { kind: 'message', now, random: world.random.bits48(), message },
@@ -162,7 +162,7 @@ export class Board {
     if (this.state === undefined || this.#world.now < this.#wakesAt) return; // an earlier one was set since
     this.#wakesAt = Number.POSITIVE_INFINITY;
     const due = wakeAt(this.state);
-    const now = this.#world.now - this.#startedAt;
+    const now = this.#world.now - this.startedAt;
     // A millionth of a millisecond is forgiven: sums of fractions do not always come back as they went in.
     if (now < due - 1e-6) {
       this.#sleep();
@@ -185,7 +185,7 @@ export class Board {
 
   #sleep(): void {
     if (this.state === undefined) return;
-    const at = Math.max(wakeAt(this.state) + this.#startedAt, this.#world.now);
+    const at = Math.max(wakeAt(this.state) + this.startedAt, this.#world.now);
     if (at >= this.#wakesAt || at === Number.POSITIVE_INFINITY) return;
     this.#wakesAt = at;
     this.#world.wakeAt(at, this);

@@ -1,9 +1,10 @@
 // Has the site become one cluster; and if not, is that a debt, or does it wait for a person with good reason?
-import { canDecide } from '../../firstboot/protocol/claims.ts';
+import { canDecide, sizeOf } from '../../firstboot/protocol/claims.ts';
 import type { Alarm } from '../../firstboot/protocol/events.ts';
-import { nowhere, recoveryQuorum, type Site } from '../../firstboot/protocol/site.ts';
+import { nowhere, type Site } from '../../firstboot/protocol/site.ts';
 import { votersOf } from '../standin/model.ts';
 import type { Board } from './board.ts';
+import { majorityOf } from './memory.ts';
 import type { World } from './world.ts';
 
 /** Every device with power is in one cluster that a server runs, and knows that it was decided, where it can be. */
@@ -14,14 +15,15 @@ export function converged(world: World): boolean {
 function areOneSite(world: World, boards: readonly Board[]): boolean {
   let cluster: string | undefined;
   const undecidable = !couldDecide(world);
-  for (const { powered, stolen, hung, state } of boards) {
+  for (const { powered, stolen, hung, state, k3s } of boards) {
     if (!powered || stolen || hung) continue;
     const { membership, decided } = state?.record ?? {};
     if (state === undefined || membership?.ready !== true) return false;
     if (decided === undefined && !undecidable) return false;
     if (state.phase !== 'member' && state.phase !== 'serving') return false;
     cluster ??= membership.identity.cluster;
-    if (membership.identity.cluster !== cluster) return false;
+    if (membership.identity.cluster !== cluster || k3s.storeOf() !== cluster || k3s.process !== 'running')
+      return false;
     if (decided !== undefined && decided.value.cluster !== cluster) return false;
   }
   return cluster === undefined || (isServed(world, cluster) && serversSettled(world, cluster));
@@ -60,19 +62,38 @@ function serversSettled({ reconcilers, boards, clusters }: World, id: string): b
   return nodes(able) < 3 || (voters.length === 3 && work === 3);
 }
 
-/** Most servers of a cluster were flashed, stolen or hang: its quorum is a person's matter. */
-function quorumIsGone({ reconcilers, boards, clusters }: World): boolean {
-  if (reconcilers === undefined) return false;
-  return clusters.ids.some((id) => {
-    const voters = votersOf(clusters.get(id));
-    const there = voters.filter((voter) =>
-      boards.some(
-        ({ k3s, powered, stolen, hung }) =>
-          powered && !stolen && !hung && k3s.name === voter.name && k3s.disk.wal?.member === voter.id,
-      ),
-    );
-    return voters.length > 1 && there.length <= voters.length / 2;
+/** Most servers of the cluster were flashed, stolen or hang: its quorum is a person's matter. */
+function quorumIsGone({ boards, clusters }: World, id: string): boolean {
+  const voters = votersOf(clusters.get(id));
+  const there = voters.filter((voter) =>
+    boards.some(
+      ({ k3s, powered, stolen, hung }) =>
+        powered && !stolen && !hung && k3s.name === voter.name && k3s.disk.wal?.member === voter.id,
+    ),
+  );
+  return voters.length > 1 && there.length <= voters.length / 2;
+}
+
+/** A server whose k3s hangs still says what it is: a person pulls its plug. */
+function hangs({ boards }: World, id: string): boolean {
+  return boards.some(({ hung, state }) => {
+    const membership = state?.record.membership;
+    return hung && membership?.identity.cluster === id && membership.ready && membership.role !== 'agent';
   });
+}
+
+/** The cluster goes on only when a person acts; whoever is in it, or must come into it, waits. */
+function isStalled(world: World, id: string): boolean {
+  return hangs(world, id) || quorumIsGone(world, id) || isDoubled(world, id);
+}
+
+/** Is it the decided cluster that is stalled; or, where none is, all that there is? */
+function waitsForPerson(world: World, decided: string | undefined): boolean {
+  const { ids } = world.clusters;
+  if (decided !== undefined) return ids.includes(decided) && isStalled(world, decided);
+  return (
+    ids.some((id) => isStalled(world, id)) && !ids.some((id) => isServed(world, id) && !isStalled(world, id))
+  );
 }
 
 /** In a claimed site fewer boards than half its places never decide; their cluster works all the same. */
@@ -83,9 +104,9 @@ function couldDecide({ boards }: World): boolean {
   return canDecide(bound.length, site) && bound.length >= site.quorum;
 }
 
-/** Was a person told so, at any board, at any time? */
-function wasTold({ alarms }: World, ...kinds: readonly Alarm[]): boolean {
-  return alarms.some(({ alarm }) => kinds.includes(alarm));
+/** Was a person told so, of just this, at any board, at any time? */
+function wasTold({ alarms }: World, kinds: readonly Alarm[], of: string): boolean {
+  return alarms.some(({ alarm, about }) => kinds.includes(alarm) && about.startsWith(of));
 }
 
 /** One of two boards with one stamp, denied, or without a place: it waits for a person, and has no part in the rest. */
@@ -94,12 +115,23 @@ function isOutside(world: World, board: Board): boolean {
   return (
     isDenied(world, board) ||
     isTwin(world, board) ||
-    (place === nowhere && state?.alarms.includes('no-place') === true) ||
+    (place === nowhere && state?.alarms.includes('no-place') === true && !hasPlaceFor(world, board)) ||
     isReplaced(board) ||
     // The board that it replaced lives on under its name: the cluster refuses it.
     (state?.alarms.includes('join-refused') === true &&
       world.boards.some((other) => other.place === place && isReplaced(other)))
   );
+}
+
+/** A table that decides, or could, has a place left for the board, and who opened it is there to hand it out. */
+function hasPlaceFor({ boards }: World, { key, stamped }: Board): boolean {
+  return boards.some(({ powered, stolen, hung, key: opener, state }) => {
+    const claim = state?.record.claim;
+    const table = claim?.held?.table;
+    if (!powered || stolen || hung || table?.founder !== opener || claim?.over === true) return false;
+    const known = table.entries.some((entry) => entry.former.includes(key));
+    return !known && !table.closed && table.entries.length < sizeOf(stamped);
+  });
 }
 
 /** Its table is over, or gave its place to another board, but what it holds, or serves, is a person's to give up. */
@@ -110,7 +142,13 @@ function isReplaced({ state }: Board): boolean {
 /** In a claimed site a second board has a key of its own, and is like any other. */
 function isTwin(world: World, board: Board): boolean {
   const twin = world.boards.some((other) => other !== board && other.device === board.device);
-  return twin && !board.stamped.claimed && wasTold(world, 'clone', 'join-refused');
+  if (!twin || board.stamped.claimed) return false;
+  const named = `place ${board.place}`;
+  return world.alarms.some(({ board: by, alarm, about }) =>
+    alarm === 'clone'
+      ? about.split(':')[0] === named
+      : alarm === 'join-refused' && by.device === board.device,
+  );
 }
 
 /** A cluster runs on one of two boards with one stamp alone, and nobody founds beside it: a person must say which it is. */
@@ -125,18 +163,41 @@ function isKeptApart(world: World, { state }: Board): boolean {
   if (id === undefined || !clusters.ids.includes(id)) return false;
   const decided = boards.some((board) => board.state?.record.decided?.value.cluster === id);
   const full = (clusters.dataOf(id)?.size ?? 0) > 0 || votersOf(clusters.get(id)).length > 1;
-  const told = wasTold(world, 'holds-data', 'two-clusters', 'table-conflict');
+  const told = wasTold(world, ['holds-data', 'two-clusters'], id) || wasTold(world, ['table-conflict'], '');
   return !decided && full && told && clusters.ids.some((other) => other !== id && isServed(world, other));
 }
 
-/** What was decided last has no server any more, and a person was told so. */
-function founderIsGone(world: World): boolean {
+/** What was decided in the newest generation that anybody knows who is no person's matter. */
+function decidedLast(world: World): string | undefined {
   const inside = world.boards.filter((board) => !isOutside(world, board));
   const records = inside.flatMap(({ state }) => (state === undefined ? [] : [state.record]));
   const newest = Math.max(...records.map(({ generation }) => generation));
   const last = records.find(({ generation, decided }) => generation === newest && decided !== undefined);
-  const cluster = last?.decided?.value.cluster;
-  return wasTold(world, 'founder-lost') && cluster !== undefined && !isServed(world, cluster);
+  return last?.decided?.value.cluster;
+}
+
+/** What was decided last has no server any more, a person was told so, and it is a person's to give up. */
+function founderIsGone(world: World, decided: string | undefined): boolean {
+  if (decided === undefined || isServed(world, decided) || !wasTold(world, ['founder-lost'], decided))
+    return false;
+  const { scenario, clusters, boards } = world;
+  if (scenario.policy !== 'first-online' || !clusters.ids.includes(decided)) return true;
+  const { members, removed } = clusters.get(decided);
+  const data = (clusters.dataOf(decided)?.size ?? 0) > 0 && !scenario.refound;
+  const shared = members.length + removed.length > 1;
+  // Its last word must have been heard by a quorum: who never heard it does not know that it was empty.
+  const knew = boards.filter(({ state }) => state?.record.seen?.cluster === decided).length;
+  const quorum = majorityOf(boards[0]?.stamped.electors.length ?? 0);
+  const doubled = boards.some((board) => isTwin(world, board) && board.place === founderOf(world, decided));
+  return data || shared || knew < quorum || doubled;
+}
+
+function founderOf({ boards }: World, cluster: string): number | undefined {
+  for (const { state } of boards) {
+    const value = state?.record.decided?.value;
+    if (value?.cluster === cluster) return value.founder;
+  }
+  return undefined;
 }
 
 /** Two identities were decided in one generation; whether that was excused is for the checker of it to say. */
@@ -152,16 +213,18 @@ function decidedTwice({ boards }: World): boolean {
   });
 }
 
-/** Too few electors remember for the others to recover. */
+/** Too few electors remember for the others to recover: the others were flashed, or are one of two. */
 function memoryIsLost(world: World): boolean {
   const site = world.boards[0]?.stamped;
-  if (site === undefined || !wasTold(world, 'memory-lost')) return false;
-  const remember = world.boards.filter((board) => {
-    const { powered, stolen, state, place } = board;
-    const there = powered && !stolen && !isOutside(world, board);
-    return there && site.electors.includes(place) && state?.record.amnesiac === false;
+  if (site === undefined || !wasTold(world, ['memory-lost'], '')) return false;
+  const { boards } = world;
+  const remember = boards.filter((board) => {
+    const { powered, stolen, state, place, flashes, device } = board;
+    const there = powered && !stolen && !isOutside(world, board) && site.electors.includes(place);
+    const forgets = flashes > 0 || boards.some((other) => other !== board && other.device === device);
+    return there && (state?.record.amnesiac === false || !forgets);
   });
-  return remember.length < recoveryQuorum(site);
+  return remember.length < site.electors.length - majorityOf(site.electors.length) + 1;
 }
 
 /** A quorum of honest electors, and somebody who may found or has founded. Without them nothing was promised. */
@@ -169,50 +232,57 @@ function couldConverge(world: World, boards: readonly Board[]): boolean {
   const { scenario } = world;
   const honest = boards.filter((board) => board.powered && !board.stolen && board.state !== undefined);
   const site = boards[0]?.stamped;
-  if (site?.claimed === true) return claimedCouldConverge(world, site, honest);
+  if (site?.claimed === true) return claimedCouldConverge(site, honest);
   const electors = honest.filter((board) => site?.electors.includes(board.place));
-  const mayFound = honest.some(({ state, place, hung }) => {
+  const mayFound = honest.some(({ state, place, hung, k3s }) => {
     if (state === undefined || hung) return false;
-    const { record } = state;
     const designated = scenario.policy.startsWith('designated');
     // An agent that holds what a person put there founds nothing.
-    const free = state.phase !== 'holding' && !record.wasServer;
+    const free = state.phase !== 'holding' && !k3s.wasServer;
     const eligible = site?.members[place]?.eligible === true && free;
-    const serves = record.membership !== undefined && record.membership.role !== 'agent';
+    const { membership } = state.record;
+    const serves = membership !== undefined && membership.role !== 'agent';
     return serves || (eligible && (!designated || scenario.policy === `designated: ${place}`));
   });
-  return electors.length >= (site?.quorum ?? 0) && mayFound;
+  return electors.length >= majorityOf(site?.electors.length ?? 0) && mayFound;
 }
 
-/** Boards enough to decide and no more than places, every table's founder still there, and a board that may found or serves. */
-function claimedCouldConverge(world: World, site: Site, honest: readonly Board[]): boolean {
-  if (world.overcrowded || !canDecide(honest.length, site)) return false;
+/** Boards enough to decide, every table's founder still there, and a board that may found or serves. */
+function claimedCouldConverge(site: Site, honest: readonly Board[]): boolean {
+  if (!canDecide(honest.length, site)) return false;
   const there = new Set(honest.filter(({ hung }) => !hung).map(({ key }) => key));
   const orphaned = honest.some(({ state }) => {
     const founder = state?.record.claim?.held?.table.founder;
     return founder !== undefined && !there.has(founder);
   });
   if (orphaned) return false;
-  return honest.some(({ state, hung }) => {
+  return honest.some(({ state, hung, k3s }) => {
     if (state === undefined || hung) return false;
-    const { membership, wasServer, claim } = state.record;
+    const { membership, claim } = state.record;
     const serves = membership !== undefined && membership.role !== 'agent';
-    return serves || (!wasServer && claim?.withdrew === false);
+    return serves || (!k3s.wasServer && claim?.withdrew === false);
   });
 }
 
 /** What is missing, or undefined where a person must act and was told so. */
 export function owed(world: World): string | undefined {
-  if (converged(world) || quorumIsGone(world) || founderIsGone(world) || memoryIsLost(world))
-    return undefined;
-  // A server whose k3s hangs still says what it is: a person pulls its plug.
-  if (world.boards.some(({ hung, state }) => hung && state?.record.membership?.ready === true))
-    return undefined;
-  if (decidedTwice(world) || world.clusters.ids.some((id) => isDoubled(world, id))) return undefined;
+  if (converged(world) || decidedTwice(world) || memoryIsLost(world)) return undefined;
+  const decided = decidedLast(world);
+  if (founderIsGone(world, decided) || waitsForPerson(world, decided)) return undefined;
+  const { ids } = world.clusters;
+  const stalled = ids.filter((id) => isStalled(world, id));
   const inside = world.boards.filter((board) => !isOutside(world, board));
-  const rest = inside.filter((board) => !isKeptApart(world, board));
+  const rest = inside.filter((board) => {
+    const own = board.state?.record.membership?.identity.cluster;
+    return !isKeptApart(world, board) && (own === undefined || !stalled.includes(own));
+  });
   if (!couldConverge(world, inside) || areOneSite(world, rest)) return undefined;
-  return rest
+  return standing(rest);
+}
+
+/** How the boards with power stand, in words. */
+export function standing(boards: readonly Board[]): string {
+  return boards
     .filter((board) => board.powered && !board.stolen)
     .map(({ device, place, state }) => {
       const cluster = state?.record.membership?.identity.cluster ?? 'no cluster';

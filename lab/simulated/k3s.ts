@@ -23,6 +23,8 @@ export class K3s {
   disk: Disk = emptyDisk;
   process: Process = 'stopped';
   role: 'server' | 'agent' = 'agent';
+  /** Of any cluster, since the board was last flashed. */
+  wasServer = false;
   /** Set aside under their ids. */
   readonly retired: ClusterId[] = [];
   readonly roles: RoleChange;
@@ -196,7 +198,9 @@ export class K3s {
     this.stop();
     const run = this.#run;
     this.after(200, run, () => {
-      if (this.storeOf() === cluster) this.#world.onRetired(this.#board, cluster);
+      // What is there is moved, whatever it was asked to move.
+      const store = this.storeOf();
+      if (store !== undefined) this.#world.onRetired(this.#board, store);
       this.retired.push(cluster);
       this.disk = emptyDisk;
       // The rename may be on disk and the agent not told: a cut here is one of the simulator's favourites.
@@ -217,6 +221,7 @@ export class K3s {
   wiped(): void {
     this.#world.onWiped(this.#board);
     this.disk = emptyDisk;
+    this.wasServer = false;
     this.stop();
   }
 
@@ -225,6 +230,7 @@ export class K3s {
     this.#run += 1;
     this.process = 'starting';
     this.role = role;
+    if (role === 'server') this.wasServer = true;
     return this.#run;
   }
 

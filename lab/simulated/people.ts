@@ -127,7 +127,7 @@ function befall(world: World, fault: Fault): void {
       }
       return;
     case 'resolve':
-      if (board?.state?.record.amnesiac === true) world.memory.letGo = true;
+      if (board?.state?.record.amnesiac === true) world.memory.letGo(board);
       board?.feed({ kind: 'resolve' });
       return;
     case 'close-enrolment':

@@ -1,6 +1,6 @@
 // One scenario from power-on to its end: faults, then healing, then the site must have become one cluster.
 import { allCheckers } from './checkers/index.ts';
-import { converged, owed } from './convergence.ts';
+import { converged, owed, standing } from './convergence.ts';
 import { arrange } from './people.ts';
 import type { Scenario } from './schedule.ts';
 import { type Violation, World } from './world.ts';
@@ -27,6 +27,11 @@ export function run(scenario: Scenario, withTimeline = false): Result {
   world.run(scenario.lasts * 1000);
   if (scenario.heal && world.violations.length === 0) heal(world);
   world.onEnded();
+  if (withTimeline)
+    world.note(
+      undefined,
+      converged(world) ? '-- ends as one cluster' : `-- ends so: ${standing(world.boards)}`,
+    );
   const { violations, stopwatch } = world;
   const { founded, decided } = stopwatch;
   const decidedAfter = calmUntil(scenario, decided.at) ? decided.after : undefined;

@@ -46,7 +46,7 @@ export class World {
   readonly boards: Board[] = [];
   readonly violations: Violation[] = [];
   readonly marks = new Map<string, number>();
-  readonly alarms: { readonly board: Board; readonly alarm: Alarm }[] = [];
+  readonly alarms: { readonly board: Board; readonly alarm: Alarm; readonly about: string }[] = [];
   readonly timeline: string[] | undefined;
   /** Something happened after which the site may have converged. */
   moved = false;
@@ -56,7 +56,7 @@ export class World {
   replaying = false;
   readonly stopwatch = new Stopwatch();
   datagrams = 0;
-  /** Of every board that ever was at the site; one of a claimed site that is flashed again comes with another. */
+  /** Of every board that ever had power at the site; one of a claimed site that is flashed again comes with another. */
   readonly keys = new Set<PublicKey>();
   /** Handled so far. */
   events = 0;
@@ -180,6 +180,7 @@ export class World {
   }
 
   send(from: Board, message: Message): void {
+    this.memory.sent(from, message);
     for (const checker of this.#checkers) checker.sent?.(this, from, message);
     if (this.recording && this.tape.length < 500) this.tape.push(message);
     this.datagrams += 1;
@@ -261,7 +262,7 @@ export class World {
 
   onAlarm(board: Board, alarm: Alarm, about: string): void {
     this.moved = true;
-    this.alarms.push({ board, alarm });
+    this.alarms.push({ board, alarm, about });
     this.mark(board, `alarm: ${alarm}`);
     this.note(board, `alarm ${alarm}: ${about}`);
   }

@@ -154,7 +154,7 @@ export const mutants: readonly Mutant[] = [
   {
     rule: 'an agent that keeps its data of a lost cluster keeps others from founding',
     file: 'founding.ts',
-    from: "&& (hello.cluster.server || hello.phase !== 'holding')",
+    from: '&& (hello.cluster.server || !isLeft(hello.phase))',
     to: '',
   },
   {

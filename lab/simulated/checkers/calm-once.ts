@@ -10,7 +10,7 @@ export function calmOnce(): Checker {
     founding(world, board, { cluster }) {
       const { schedule, spanningTree } = world.scenario;
       const calm = schedule.every((fault) => fault.at * 1000 > world.now || fault.event === 'power-on');
-      if (!calm || spanningTree || world.overcrowded) return;
+      if (!calm || spanningTree) return;
       if (founded !== undefined && founded !== cluster)
         world.violate(promise, `${founded}, and ${cluster} by device ${board.place}`);
       founded = cluster;

@@ -4,6 +4,7 @@ import { boundOnce } from './bound-once.ts';
 import { calmOnce } from './calm-once.ts';
 import type { Checker } from './checker.ts';
 import { dataKept } from './data-kept.ts';
+import { fitsWire } from './fits-wire.ts';
 import { foundsOnce } from './founds-once.ts';
 import { majorityOnce } from './majority-once.ts';
 import { oneIdentity } from './one-identity.ts';
@@ -22,5 +23,6 @@ export function allCheckers(): readonly Checker[] {
     calmOnce(),
     boundOnce(),
     serversKept(),
+    fitsWire(),
   ];
 }

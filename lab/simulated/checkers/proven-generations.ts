@@ -5,6 +5,8 @@ import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
 import { decidedIndeed } from './one-identity.ts';
 
+/** Milliseconds without a server before an elector may sign its loss. */
+const silence = 30 * 60_000;
 const promise = 'a next generation only by proof';
 
 export function provenGenerations(): Checker {
@@ -12,6 +14,18 @@ export function provenGenerations(): Checker {
   const judged = new WeakSet<readonly Past[]>();
   return {
     promise,
+    sent(world, from, { body }) {
+      if (body.kind !== 'loss') return;
+      const { refound } = world.scenario;
+      const { seen, decided, membership } = from.disk.durable ?? {};
+      const silent = world.now - from.startedAt >= silence && seen?.cluster === body.cluster && !seen.shared;
+      const justified =
+        body.cause === 'gone'
+          ? decided?.value.founder === from.place && membership === undefined
+          : silent && (refound || !seen.data);
+      if (!justified)
+        world.violate(promise, `device ${from.device} signs that ${body.cluster} is ${body.cause}`);
+    },
     persisted(world, board, { generation, past }) {
       if (generation === 1 || judged.has(past)) return;
       judged.add(past);

@@ -14,7 +14,9 @@ export function saidIsKept(): Checker {
         durable === undefined ||
         durable.incarnation !== incarnation ||
         durable.generation !== generation ||
-        (body.kind === 'promise' && compareBallots(body.promised, durable.promised) > 0) ||
+        ((body.kind === 'promise' || body.kind === 'recovered') &&
+          (compareBallots(body.promised, durable.promised) > 0 ||
+            compareBallots(body.accepted?.ballot, durable.accepted?.ballot) !== 0)) ||
         (body.kind === 'accepted' &&
           body.signature !== undefined &&
           compareBallots(body.ballot, durable.accepted?.ballot) > 0) ||
