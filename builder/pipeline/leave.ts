@@ -87,8 +87,9 @@ export async function pack({
     const inputs = { disk, bmap: maps, chunks: kept };
     return { [`sums ${board}-zip`]: await runner.run(zip, options, inputs, into('zip')) };
   };
+  // Waited for before the first of them begins: stages are told in the order in which they began, in the manifest, too.
+  const { zstd = 'unknown' } = await tools;
   const framing = async () => {
-    const { zstd = 'unknown' } = await tools;
     const options = { board, hostnames, level: levels.zst, zstd };
     return {
       [`sums ${board}-zst`]: await runner.run(zst, options, { disk, chunks: kept }, into('zst')),
