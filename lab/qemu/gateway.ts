@@ -30,28 +30,27 @@ export type Router = (typeof routers)[number];
 /** Names of its ports: a fault can cut them like any other. */
 const desk = 'desk';
 const router = 'router';
+/** The router's hub; those of the desk come behind it. */
+const routerHub = 0;
 
 /**
  * Puts a desk on the switch: in every IPv4 /24 where a machine shows an address it takes .254 (.253 answers too) and
- * forwards ports of this host to the machine. It gives no address and no way out to anyone. A router beside it gives
- * leases from 10.77.0.100; one for the `internet` also a route, DNS and a way out.
+ * forwards ports of this host to the machine. It gives no address and no way out to anyone. Each network has a port and
+ * a hub of its own: user networking takes every frame for its own, and one would reset the connections of another.
+ * A router beside it gives leases from 10.77.0.100; one for the `internet` also a route, DNS and a way out.
  */
 export async function openGateway(
   lan: Switch,
   directory: string,
   options: { router?: Router | undefined } = {},
 ): Promise<Gateway> {
-  const deskSocket = await lan.addPort(desk, { noDhcpServer: true });
   const args = ['-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none'];
-  args.push(...hub(0, 'desk', `stream,id=desk,server=off,addr.type=unix,addr.path=${deskSocket}`));
-  // A hub stops for good when a frame comes while nobody else is on it: somebody deaf is always there.
-  args.push('-netdev', 'hubport,id=nobody,hubid=0');
   if (options.router !== undefined) {
     const socket = await lan.addPort(router);
-    args.push(...hub(1, 'router', `stream,id=router,server=off,addr.type=unix,addr.path=${socket}`));
+    args.push(...hub('router', `stream,id=router,server=off,addr.type=unix,addr.path=${socket}`));
     const restrict = options.router === 'internet' ? 'off' : 'on';
     const addresses = 'net=10.77.0.0/24,host=10.77.0.1,dns=10.77.0.3,dhcpstart=10.77.0.100';
-    args.push(...hub(1, 'outside', `user,id=outside,ipv6=off,restrict=${restrict},${addresses}`));
+    args.push(...hub('outside', `user,id=outside,ipv6=off,restrict=${restrict},${addresses}`));
   }
   const socket = join(directory, 'gateway.qmp');
   const qmp = await openQmp(socket);
@@ -65,23 +64,29 @@ export async function openGateway(
   }
 
   const served = new Set<string>();
+  const ports = new Set([desk, router]);
   const forwarded = new Map<string, Forwards>();
+  /** A desk in a network: its port on the switch, and user networking on a hub with it. */
+  const serve = async (network: string, id: string): Promise<void> => {
+    // The first is the desk; those of further networks have theirs in their names.
+    const port = served.size === 0 ? desk : `${desk}-${network}`;
+    served.add(network);
+    ports.add(port);
+    const hubid = served.size + routerHub;
+    const path = await lan.addPort(port, { noDhcpServer: true });
+    const add = (netdev: object) => qmp.command('netdev_add', netdev);
+    // A hub stops for good when a frame comes while nobody else is on it: somebody deaf is always there, and first.
+    await add({ type: 'hubport', id: `${id}nobody`, hubid });
+    const own = { host: `${network}.254`, dns: `${network}.253`, dhcpstart: `${network}.250` };
+    await add({ type: 'user', id, net: `${network}.0/24`, ...own, ipv6: false, restrict: true });
+    await add({ type: 'hubport', id: `${id}h`, hubid, netdev: id });
+    await add({ type: 'stream', id: `${id}lan`, server: false, addr: { type: 'unix', path } });
+    await add({ type: 'hubport', id: `${id}lanh`, hubid, netdev: `${id}lan` });
+  };
   const forward = async (port: string, address: string): Promise<void> => {
     const network = address.split('.').slice(0, 3).join('.');
     const id = `d${network.replaceAll('.', '-')}`;
-    if (!served.has(network)) {
-      served.add(network);
-      const own = { host: `${network}.254`, dns: `${network}.253`, dhcpstart: `${network}.250` };
-      await qmp.command('netdev_add', {
-        type: 'user',
-        id,
-        net: `${network}.0/24`,
-        ...own,
-        ipv6: false,
-        restrict: true,
-      });
-      await qmp.command('netdev_add', { type: 'hubport', id: `${id}h`, hubid: 0, netdev: id });
-    }
+    if (!served.has(network)) await serve(network, id);
     const forwards: Forwards = {};
     for (const service of ['status', 'ssh', 'kubernetes'] as const) {
       const hostPort = await freePort();
@@ -97,7 +102,7 @@ export async function openGateway(
   // One after the other: two machines of one network must not both add it.
   let last = Promise.resolve();
   lan.onAddress((port, address) => {
-    if (!net.isIPv4(address) || port === desk || port === router) return;
+    if (!net.isIPv4(address) || ports.has(port)) return;
     last = last.then(() => forward(port, address)).catch(() => {}); // the gateway went: there is no way in any more
   });
   return {
@@ -110,8 +115,8 @@ export async function openGateway(
   };
 }
 
-function hub(id: number, name: string, netdev: string): readonly string[] {
-  return ['-netdev', netdev, '-netdev', `hubport,id=${name}h,hubid=${id},netdev=${name}`];
+function hub(name: string, netdev: string): readonly string[] {
+  return ['-netdev', netdev, '-netdev', `hubport,id=${name}h,hubid=${routerHub},netdev=${name}`];
 }
 
 /** A port nobody listens on now. Somebody may take it before QEMU does; that one service then has no forward. */
