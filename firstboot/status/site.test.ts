@@ -43,6 +43,7 @@ test.each([
   [{ places: [self, { ...two, phase: 'founding' }] }, 'the cluster that shop-02 founds'],
   [{ places: [self, { ...two, server: true }] }, 'the cluster of shop-02 to let it in'],
   [{ places: [self] }, 'the network to settle; then it founds its cluster'],
+  [{ places: [self, two] }, 'one of the 2 boards to found the cluster: all are seen'],
   [{ phase: 'founding' }, 'k3s to answer for the first time; it imports images'],
   [{ phase: 'joining', cluster }, 'its place in the cluster that shop-02 founded; it imports images'],
   [{ phase: 'member', cluster }, 'a server of its cluster to be heard again'],

@@ -82,6 +82,9 @@ function listeningWait(places: readonly PlaceView[]): string {
   const someServer = places.find(({ seen, server }) => seen === 'now' && server);
   if (someServer !== undefined) return `the cluster of ${someServer.name} to let it in`;
   if (places.length === 1) return 'the network to settle; then it founds its cluster';
+  // Nobody is missing: the one whose turn it is founds within seconds.
+  if (places.every(({ seen }) => seen === 'self' || seen === 'now'))
+    return `one of the ${places.length} boards to found the cluster: all are seen`;
   return `the boards of its site: ${boardsSeen(places)}`;
 }
 
