@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isReady } from './asked.ts';
 import { closeNetwork, Host, openNetwork, until } from './hosts.ts';
 
 let host: Host;
@@ -18,11 +19,7 @@ const notes = '/api/v1/namespaces/default/configmaps';
 async function start(): Promise<void> {
   host.start('server');
   await until('the API', () => host.api('GET', '/readyz').status === 200);
-  await until('the node is Ready', () =>
-    /"type":"Ready","status":"True"|"status":"True"[^}]*"type":"Ready"/.test(
-      host.api('GET', '/api/v1/nodes/n1').body,
-    ),
-  );
+  await until('the node is Ready', () => isReady(host, 'n1'));
 }
 /** The hash by which k3s names a cluster. */
 const shown = (): string =>
