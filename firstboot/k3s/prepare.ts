@@ -18,6 +18,7 @@ import type { AgentConfig } from '../../formats/agentconfig.ts';
 import type { K3sPaths } from './paths.ts';
 import { k3sEnvironment, k3sOptions, type Node } from './settings.ts';
 import { type Store, writeSecret } from './store.ts';
+import { removeEmptied } from './written.ts';
 
 /** Less than this many bytes of memory, and not even an agent runs beside the system. */
 const leastMemory = 400 * 1024 * 1024;
@@ -66,6 +67,8 @@ export async function prepare(
   init: boolean,
 ): Promise<void> {
   await removeTorn(paths);
+  const emptied = await removeEmptied(paths);
+  if (emptied > 0) console.log(`k3s: ${emptied} files that a power cut left empty are made anew`);
   await linkImages(paths);
   await mkdir(dirname(paths.nodePassword), { recursive: true, mode: 0o700 });
   if (!existsSync(paths.nodePassword)) await writeSecret(paths.nodePassword, `${password}\n`);

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Failure } from '../../formats/errors.ts';
 import { certificatesIn, makeAuthority, type Pair } from './certificate.ts';
 
 const names = ['server-ca', 'client-ca', 'request-header-ca', 'etcd/peer-ca', 'etcd/server-ca'] as const;
@@ -49,6 +50,23 @@ export function writeBootstrap(tls: string, bootstrap: Bootstrap): void {
   for (const name of names.flatMap((one) => [`${one}.crt`, `${one}.key`])) {
     writeSecret(join(tls, name), bootstrap[name] ?? '');
   }
+}
+
+/**
+ * A server that was here before: what is not there any more comes from its store, as in k3s. Fails where a file is another
+ * than the store has, an empty one too.
+ */
+export function reconcileBootstrap(tls: string, kept: Bootstrap): void {
+  const differ: string[] = [];
+  for (const [name, text] of Object.entries(kept)) {
+    const path = join(tls, name);
+    if (!existsSync(path)) writeSecret(path, text);
+    else if (readFileSync(path, 'utf8') !== text) differ.push(path);
+  }
+  if (differ.length === 0) return;
+  throw new Failure('environment', {
+    what: `${differ.join(', ')} newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart to be recreated from datastore.`,
+  });
 }
 
 /** What a K10 token carries: of one certificate the hash of the file, of a bundle the hash of its last one's DER. */

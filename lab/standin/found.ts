@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { tokensKey } from './access.ts';
 import { decideWrite } from './api.ts';
+import type { Bootstrap } from './authority.ts';
 import { addLearner, annotateEtcdName, founded, registerNode } from './model.ts';
 import type { Decide } from './requests.ts';
 import {
@@ -9,6 +10,7 @@ import {
   emptyState,
   isUntied,
   type JsonObject,
+  objectAt,
   passwordKey,
   type State,
   textAt,
@@ -50,12 +52,16 @@ export function decideRequest(
   return decideWrite(state, request, now, { ca, alive });
 }
 
-/** One voter, the namespaces every cluster has, and the digests of its tokens. */
+/** Where the cluster's CAs are kept; no path of the API names it. */
+const bootstrapKey = '~/bootstrap//bootstrap';
+
+/** One voter, the namespaces every cluster has, the digests of its tokens, and its CAs. */
 export function foundedState(
   name: string,
   address: string,
   ca: string,
   tokens: { server: string; agent: string },
+  bootstrap: Bootstrap,
 ) {
   const cluster = randomBytes(8).toString('hex');
   const state = emptyState(cluster);
@@ -77,5 +83,12 @@ export function foundedState(
   }
   put('/services/default/kubernetes', 'Service', { spec: { clusterIP: '10.43.0.1' } });
   put(tokensKey, 'Tokens', { data: tokens });
+  put(bootstrapKey, 'Bootstrap', { data: bootstrap });
   return { identity: { cluster, member: view.members[0]?.id ?? 1 }, state };
+}
+
+/** The CAs that a store holds. */
+export function bootstrapIn(state: State): Bootstrap {
+  const kept = Object.entries(objectAt(state.objects[bootstrapKey] ?? {}, 'data'));
+  return Object.fromEntries(kept.flatMap(([name, text]) => (typeof text === 'string' ? [[name, text]] : [])));
 }

@@ -6,19 +6,21 @@ import { Failure } from '../../formats/errors.ts';
 import { tokensKey } from './access.ts';
 import {
   type Authorities,
+  bootstrapOf,
   digestOf,
   hasAuthorities,
   hashOf,
   openAuthorities,
   passwordOf,
   randomToken,
+  reconcileBootstrap,
   writeSecret,
 } from './authority.ts';
 import { issue } from './certificate.ts';
 import { LogDisk } from './disk.ts';
 import { Duties } from './duties.ts';
 import { Etcd } from './etcd.ts';
-import { decideRequest, foundedState } from './found.ts';
+import { bootstrapIn, decideRequest, foundedState } from './found.ts';
 import { addMember, takeBootstrap } from './join.ts';
 import { adminConfig } from './kubeconfig.ts';
 import { beginningOf } from './model.ts';
@@ -50,6 +52,7 @@ export async function runServer(options: Options): Promise<void> {
     { clusterInit: options.is('cluster-init'), server, token: given !== undefined },
   );
   if (beginning.kind === 'join') await takeBootstrap(tls, server ?? '', given ?? '');
+  if (kept !== undefined) reconcileBootstrap(tls, bootstrapIn(kept.state));
   const authorities = openAuthorities(tls, Date.now());
   const ca = hashOf(authorities['server-ca'].certificate);
   const tokenFile = join(folder, 'token');
@@ -83,7 +86,7 @@ export async function runServer(options: Options): Promise<void> {
   else if (beginning.kind === 'new' && beginning.store === 'sqlite' && existsSync(sqliteFolder)) {
     etcd = await open(sqliteFolder);
   } else if (beginning.kind === 'new') {
-    const fresh = foundedState(name, address, ca, tokens);
+    const fresh = foundedState(name, address, ca, tokens, bootstrapOf(authorities));
     etcd = await open(beginning.store === 'etcd' ? etcdFolder : sqliteFolder, fresh);
   } else {
     etcd = await open(

@@ -1,6 +1,6 @@
 // The contract of k3s that the agent is written against. Every step must hold with the stand-in and with a real k3s; the
 // steps build on each other. How to run it, and a record of a run: docs/k3s.md.
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   agentToken,
@@ -182,6 +182,22 @@ it('all come back in another order: same members, and what was acknowledged is t
   );
   const kept = await answered(() => host(1).api('GET', '/api/v1/namespaces/default/configmaps/kept'));
   expect(JSON.parse(kept.body).data).toEqual({ b: '3' });
+});
+
+it('a server that a power cut left empty files ends; without them it makes them anew from its store', async () => {
+  await host(2).kill();
+  const tls = host(2).path('/var/lib/rancher/k3s/server/tls');
+  const files = ['server-ca.crt', 'server-ca.key', 'client-ca.crt', 'etcd/peer-ca.crt', 'etcd/peer-ca.key'];
+  const before = readFileSync(`${tls}/server-ca.crt`, 'utf8');
+  for (const name of files) truncateSync(`${tls}/${name}`, 0);
+  host(2).start('server');
+  await until('it ends', () => !host(2).running);
+  expect(host(2).log).toMatch(/newer than datastore and could cause a cluster outage/);
+  for (const name of files) rmSync(`${tls}/${name}`);
+  host(2).start('server');
+  await until('it serves', () => serves(host(2)) && isReady(host(2), 'n2'));
+  expect(readFileSync(`${tls}/server-ca.crt`, 'utf8')).toBe(before);
+  await until('the same three voters', () => namesAt(host(2)).join() === 'n1,n2,n3');
 });
 
 it('a server is not added while one is down, and is once its node is deleted', async () => {
