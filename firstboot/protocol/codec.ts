@@ -128,7 +128,7 @@ function bodyOf(kind: Body['kind'], f: Partial_): Body | undefined {
       if (ballot === undefined || vector === undefined || echo === undefined) return undefined;
       return { kind, ballot, signature, promised, vector, echo };
     case 'recover':
-      return challenge === undefined ? undefined : { kind, challenge };
+      return challenge === undefined ? undefined : { kind, promised, challenge };
     case 'recovered':
       return vector === undefined || echo === undefined
         ? undefined

@@ -39,7 +39,7 @@ const [sample] = fc.sample(message, { numRuns: 1, seed: 3 });
 const said: Message = {
   ...(sample as Message),
   from: place(1),
-  body: { kind: 'recover', challenge: 5 as Challenge },
+  body: { kind: 'recover', promised: undefined, challenge: 5 as Challenge },
 };
 const filterKey = Buffer.alloc(32, 9);
 

@@ -93,6 +93,8 @@ export interface AcceptedAnswer {
 /** An elector that was told it had another incarnation asks what it may have said. */
 export interface Recover {
   readonly kind: 'recover';
+  /** The highest ballot it promised; it did so before it noticed, or after it recovered. */
+  readonly promised: Ballot | undefined;
   readonly challenge: Challenge;
 }
 

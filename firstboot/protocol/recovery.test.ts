@@ -121,3 +121,39 @@ describe('an elector that lost its memory', () => {
     expect(answer).toMatchObject({ message: { body: { kind: 'promise', accepted: accepted(7) } } });
   });
 });
+
+describe('one that is asked', () => {
+  const question = (round: number) =>
+    ({ kind: 'recover', promised: ballot(round), challenge: 3 as Challenge }) as const;
+
+  function remembering(): State {
+    const record = { ...freshRecord(site, 0, own), vector: [own, ...others] };
+    const from = { now: 0, random: 5, site, place: place(1), boot: 1 as BootId, incarnation: own, record };
+    let state = start({ ...from, store: undefined, capable: true }, sealsOf(1)).state;
+    const { vector, ...said } = hello(state.challenge.newest);
+    for (const index of [2, 3, 4, 5])
+      state = hear(state, index, { ...said, vector: [own, ...others].slice(0, vector.length) }).state;
+    expect(state.record.amnesiac).toBe(false);
+    return state;
+  }
+
+  it('votes in no ballot that may rest on what was promised before the loss was noticed', () => {
+    const { state } = hear(remembering(), 3, question(7));
+    const [promise] = answers(state, { kind: 'prepare', ballot: ballot(7), challenge: 4 as Challenge });
+    expect(promise).toMatchObject({
+      message: { body: { kind: 'promise', promised: { round: 8, place: 3 } } },
+    });
+    const accept = { ...accepted(7), promisers: [own, ...others], challenge: 4 as Challenge };
+    const [answer] = answers(state, { kind: 'accept', ...accept });
+    expect(answer).toMatchObject({ message: { body: { kind: 'accepted', signature: undefined } } });
+    expect(state.record.accepted).toBeUndefined();
+    const [later] = answers(state, { kind: 'prepare', ballot: ballot(9), challenge: 4 as Challenge });
+    expect(later).toMatchObject({ message: { body: { kind: 'promise', promised: ballot(9) } } });
+  });
+
+  it('gives up its own ballot then, and is not led to the end of all rounds', () => {
+    const once = hear(remembering(), 3, question(7)).state;
+    expect(hear(once, 3, question(7)).state.record).toEqual(once.record);
+    expect(hear(once, 3, question(2 ** 32 - 1)).effects).toEqual([]);
+  });
+});

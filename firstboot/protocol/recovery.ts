@@ -2,10 +2,12 @@
 //
 // Why it is safe: a quorum that the lost memory was part of has quorum − 1 other members, and electors − quorum + 1
 // answers meet them in at least one. That one either voted before it answered, and its answer carries the vote; or
-// it votes later, with a vector that names the new incarnation, and the lost vote is not counted beside its own.
+// it votes later, with a vector that names the new incarnation, and the lost vote is not counted beside its own. What was
+// promised in between, before the loss was noticed, is said in the question: who answers votes in no such ballot any more.
+import type { Place } from '../../formats/roster.ts';
 import { learnIncarnations } from './acceptor.ts';
 import { twoBoardsAt } from './discovery.ts';
-import type { Message, Recovered } from './messages.ts';
+import type { Message, Recover, Recovered } from './messages.ts';
 import { recoveryQuorum } from './site.ts';
 import type { Recovery } from './state.ts';
 import {
@@ -15,6 +17,7 @@ import {
   compareBallots,
   type Incarnation,
   isNear,
+  lastRound,
   never,
 } from './terms.ts';
 import { recoverEvery, recoveryOverdue } from './timings.ts';
@@ -46,7 +49,11 @@ export function compareIncarnations(turn: Turn, message: Message): void {
   if (own < 0 || known === 0 || known === record.incarnation) return;
   if (!record.recoveredFrom.includes(known)) noticeAmnesia(turn, known);
   // Recovered, but this one does not know yet: its votes and ours would not count together.
-  else if (!record.amnesiac) turn.say(message.from, { kind: 'recover', challenge: turn.random as Challenge });
+  else if (!record.amnesiac) ask(turn, message.from, turn.random as Challenge);
+}
+
+function ask(turn: Turn, to: Place | 0, challenge: Challenge): void {
+  turn.say(to, { kind: 'recover', promised: turn.state.record.promised, challenge });
 }
 
 function noticeAmnesia(turn: Turn, known: Incarnation): void {
@@ -70,16 +77,20 @@ export function askToRecover(turn: Turn): void {
   if (turn.now - state.recovery.since >= recoveryOverdue)
     turn.alarm('memory-lost', 'too few others remember');
   turn.due('recover', turn.now + turn.around(recoverEvery));
-  turn.say(0, { kind: 'recover', challenge: state.recovery.challenge });
+  ask(turn, 0, state.recovery.challenge);
 }
 
-/** From here on the new incarnation is the place's; its former votes count no more beside this device's. */
-export function answerRecover(turn: Turn, message: Message, challenge: Challenge): void {
+/**
+ * From here on the new incarnation is the place's; its former votes count no more beside this device's. What it promised
+ * before it noticed is worth nothing: this device promises and accepts nothing any more that may rest on it.
+ */
+export function answerRecover(turn: Turn, message: Message, { promised: theirs, challenge }: Recover): void {
   const { state } = turn;
   const { site, record } = state;
   const slot = site.slots[message.from] ?? -1;
   if (slot < 0 || (site.slots[state.place] ?? -1) < 0) return;
   if (record.amnesiac || state.diskFailed || message.generation !== record.generation) return;
+  if (!isNear(theirs, record.round) || theirs?.round === lastRound) return;
   const known = record.vector[slot] ?? 0;
   if (record.superseded.includes(message.incarnation)) {
     twoBoardsAt(turn, message.from);
@@ -94,7 +105,13 @@ export function answerRecover(turn: Turn, message: Message, challenge: Challenge
       superseded: known === 0 ? record.superseded : [...record.superseded, known].slice(-mostKept),
     });
   }
-  const { promised, accepted } = record;
+  if (theirs !== undefined && compareBallots(theirs, record.promised) >= 0) {
+    const { from: place, incarnation } = message;
+    const beyond: Ballot = { round: theirs.round + 1, place, incarnation };
+    turn.write({ promised: beyond, round: Math.max(record.round, beyond.round) });
+    state.proposal = undefined; // begun anew when its next word was due
+  }
+  const { promised, accepted } = turn.state.record;
   turn.say(message.from, {
     kind: 'recovered',
     promised,

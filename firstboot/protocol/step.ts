@@ -93,7 +93,7 @@ function onMessage(turn: Turn, message: Message): void {
     if (answer !== undefined) turn.say(from, answer);
   } else if (body.kind === 'promise') onPromise(turn, message, body);
   else if (body.kind === 'accepted') onAccepted(turn, message, body);
-  else if (body.kind === 'recover') answerRecover(turn, message, body.challenge);
+  else if (body.kind === 'recover') answerRecover(turn, message, body);
   else onRecovered(turn, message, body);
 }
 

@@ -18,10 +18,16 @@ export function majorityOf(electors: number): number {
 }
 
 /** One elector's word for a ballot, and every incarnation that it had ever known, of any place, when it first gave it. */
-interface Word {
+interface Word extends Self {
+  readonly known: ReadonlySet<number>;
+  /** In the order in which words were given. */
+  readonly at: number;
+}
+
+/** One life of a place's memory. */
+interface Self {
   readonly place: Place;
   readonly incarnation: Incarnation;
-  readonly known: ReadonlySet<number>;
 }
 
 interface Asked extends Accept {
@@ -31,6 +37,7 @@ interface Asked extends Accept {
 
 const nameOf = ({ round, place, incarnation }: Ballot): string => `${round}.${place}.${incarnation}`;
 const selfOf = (place: Place, incarnation: number | undefined): string => `${place}.${incarnation}`;
+const isSame = (one: Self, other: Self) => one.place === other.place && one.incarnation === other.incarnation;
 const nobody: ReadonlySet<number> = new Set();
 
 export class Memory {
@@ -43,6 +50,7 @@ export class Memory {
   readonly #told = new Map<string, Map<Place, Incarnation>>();
   /** Selves whose forgotten votes a person took as forgotten. */
   readonly #letGo = new Set<string>();
+  #count = 0;
 
   persisted(board: Board, record: Record): void {
     const before = this.#disks.get(board);
@@ -52,16 +60,19 @@ export class Memory {
     // One that recovers takes over what others accepted: that is not its own word.
     const taken = before?.record.amnesiac === true || before?.record.accepted === accepted;
     if (accepted !== undefined && !taken)
-      keep(this.#accepted, accepted.ballot, { place: board.place, incarnation, known });
+      this.#keep(this.#accepted, accepted.ballot, { place: board.place, incarnation }, known);
   }
 
   sent(board: Board, { from, to, incarnation, generation, electors, body }: Message): void {
     const known = this.#disks.get(board)?.known ?? nobody;
     if (body.kind === 'promise') {
       if (compareBallots(body.promised, body.ballot) === 0)
-        keep(this.#promised, body.ballot, { place: from, incarnation, known });
+        this.#keep(this.#promised, body.ballot, { place: from, incarnation }, known);
+    } else if (body.kind === 'accepted') {
+      if (body.signature !== undefined)
+        this.#keep(this.#accepted, body.ballot, { place: from, incarnation }, known);
     } else if (body.kind === 'accept') {
-      keep(this.#promised, body.ballot, { place: from, incarnation, known }); // its own promise is not sent
+      this.#keep(this.#promised, body.ballot, { place: from, incarnation }, known); // its own promise is not sent
       const name = nameOf(body.ballot);
       if (!this.#asked.has(name)) this.#asked.set(name, { ...body, generation, electors });
     } else if (body.kind === 'recovered' && to !== 0) {
@@ -91,15 +102,42 @@ export class Memory {
     const turning = this.#turningBetween(first, second, table);
     if (turning === undefined) return false;
     const electors = world.boards[0]?.stamped.electors ?? [];
-    const rests = (place: Place) => turning.promisers[electors.indexOf(place)] ?? 0;
-    const both = first.signers.filter(({ place }) => rests(place) !== 0);
     const quorum = majorityOf(electors.length);
+    const both = first.signers.flatMap((signed) => {
+      const incarnation = turning.promisers[electors.indexOf(signed.place)] ?? 0;
+      return incarnation === 0 ? [] : [{ signed, promised: { place: signed.place, incarnation } }];
+    });
     return (
       both.length >= 2 * quorum - electors.length &&
-      both.every((signer) =>
-        this.#forgot(signer, rests(signer.place), first, turning, electors.length - quorum + 1),
-      )
+      both.every(({ signed, promised }) => {
+        if (signed.incarnation === promised.incarnation) return false;
+        const [signing, promising] = [this.#words(first.ballot), this.#words(turning.ballot)];
+        // A ballot may be later and its promise earlier: then it is the promise that was forgotten.
+        const before = promising.find((one) => isSame(one, promised))?.at ?? 0;
+        const isPromiseFirst = before < (signing.find((one) => isSame(one, signed))?.at ?? 0);
+        const [former, later] = isPromiseFirst ? [promised, signed] : [signed, promised];
+        const owes = isPromiseFirst
+          ? this.#promised.get(nameOf(turning.ballot))
+          : this.#accepted.get(nameOf(first.ballot));
+        const rests = isPromiseFirst ? signing : promising;
+        return this.#forgot(former, later, owes ?? [], rests, electors.length - quorum + 1);
+      })
     );
+  }
+
+  #keep(words: Map<string, Word[]>, ballot: Ballot, self: Self, known: ReadonlySet<number>): void {
+    const name = nameOf(ballot);
+    const kept = words.get(name) ?? [];
+    if (kept.some((one) => isSame(one, self))) return;
+    this.#count += 1;
+    words.set(name, [...kept, { ...self, known, at: this.#count }]);
+  }
+
+  #words(ballot: Ballot): readonly Word[] {
+    const name = nameOf(ballot);
+    const promisers = this.#asked.get(name)?.promisers ?? [];
+    const promised = (this.#promised.get(name) ?? []).filter((one) => promisers.includes(one.incarnation));
+    return [...promised, ...(this.#accepted.get(name) ?? [])];
   }
 
   /** The lowest ballot above the decision's, up to the second's, in which another identity was asked for, and accepted by anybody. */
@@ -121,29 +159,20 @@ export class Memory {
       .toSorted((one, other) => compareBallots(one.ballot, other.ballot))[0];
   }
 
-  /** Had this signer of the decision forgotten it when it promised the ballot as `later`, and could nobody there know? */
+  /** Had `later` forgotten what it said as `former`, and could nobody whose word its new one stands beside know of that? */
   #forgot(
-    { place, incarnation }: Pick<Word, 'place' | 'incarnation'>,
-    later: number,
-    { signers }: Certificate,
-    { ballot, promisers }: Asked,
+    former: Self,
+    later: Self,
+    owes: readonly Word[],
+    rests: readonly Word[],
     answersOwed: number,
   ): boolean {
-    if (later === incarnation) return false;
-    if (this.#letGo.has(selfOf(place, later))) return true;
-    const promised = (this.#promised.get(nameOf(ballot)) ?? []).filter((one) =>
-      promisers.includes(one.incarnation),
-    );
-    const words = [...promised, ...(this.#accepted.get(nameOf(ballot)) ?? [])];
-    if (words.some((one) => one.place !== place && one.known.has(incarnation))) return false;
-    const knewItself = promised.some((one) => one.place === place && one.known.has(incarnation));
-    if (!knewItself) return true;
-    // It was told, and recovered: by answers of such alone as had not signed, or had forgotten that they did.
-    const told = [...(this.#told.get(selfOf(place, later)) ?? [])];
-    const unknowing = told.filter(
-      ([by, life]) => !signers.some((one) => one.place === by && one.incarnation === life),
-    );
-    return unknowing.length >= answersOwed;
+    const self = selfOf(later.place, later.incarnation);
+    if (this.#letGo.has(self)) return true;
+    // It may have been told, and have recovered by answers of such alone as had not said it too, or had forgotten it.
+    const told = [...(this.#told.get(self) ?? [])].map(([place, incarnation]) => ({ place, incarnation }));
+    const unknowing = told.filter((by) => !owes.some((one) => isSame(one, by)));
+    return unknowing.length >= answersOwed || !rests.some((one) => one.known.has(former.incarnation));
   }
 }
 
@@ -155,11 +184,4 @@ function knownTo(
   const { vector, superseded, recoveredFrom } = record;
   if (before?.record.vector === vector && before.record.recoveredFrom === recoveredFrom) return before.known;
   return new Set([...(before?.known ?? []), ...vector, ...superseded, ...recoveredFrom]);
-}
-
-function keep(words: Map<string, Word[]>, ballot: Ballot, word: Word): void {
-  const name = nameOf(ballot);
-  const kept = words.get(name) ?? [];
-  if (kept.some(({ place, incarnation }) => place === word.place && incarnation === word.incarnation)) return;
-  words.set(name, [...kept, word]);
 }

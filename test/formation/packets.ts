@@ -76,7 +76,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     vector,
     echo: challenge,
   }),
-  fc.record({ kind: kind('recover'), challenge }),
+  fc.record({ kind: kind('recover'), promised: maybe(ballot), challenge }),
   fc.record({
     kind: kind('recovered'),
     promised: maybe(ballot),
