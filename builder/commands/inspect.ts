@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
 import { factsOf, type ImageFacts } from '../image/facts.ts';
 import { DiskImage } from '../image/open.ts';
+import { realPath } from '../image/path.ts';
 import { withUnpacked } from '../image/unpack.ts';
 import { manifestFile, parseManifest } from '../pipeline/manifest.ts';
 import { bytesText } from '../pipeline/reporters.ts';
@@ -128,19 +129,19 @@ function openPartition(image: DiskImage, name: string) {
 function list(image: DiskImage, partition: string, path: string): Result {
   const reader = openPartition(image, partition);
   try {
-    const found = reader.stat(path);
-    if (found === undefined) throw absent(image, path);
-    const folder = clean(path);
+    const real = realPath(reader, path);
+    const folder = real === undefined ? undefined : reader.stat(real);
     const entries = [];
-    for (const entry of found.kind === 'directory' ? reader.entries() : [found]) {
-      const inside =
-        folder === ''
-          ? entry.path
-          : entry.path.startsWith(`${folder}/`)
-            ? entry.path.slice(folder.length + 1)
-            : '';
-      if (found.kind !== 'directory') entries.push({ ...plain(entry), name: clean(path) });
-      else if (inside !== '' && !inside.includes('/')) entries.push({ ...plain(entry), name: inside });
+    if (real !== undefined && folder?.kind === 'directory') {
+      const before = real === '' ? '' : `${real}/`;
+      for (const entry of reader.entries()) {
+        const name = entry.path.startsWith(before) ? entry.path.slice(before.length) : '';
+        if (name !== '' && !name.includes('/')) entries.push({ ...plain(entry), name });
+      }
+    } else {
+      const found = reader.stat(path);
+      if (found === undefined) throw absent(image, path);
+      entries.push({ ...plain(found), name: clean(path) });
     }
     return { text: entries.map(lineOf).join('\n'), data: { version: 1, path, entries } };
   } finally {
@@ -151,9 +152,9 @@ function list(image: DiskImage, partition: string, path: string): Result {
 function content(image: DiskImage, partition: string, path: string): Result {
   const reader = openPartition(image, partition);
   try {
-    const real = target(reader, path);
-    const found = reader.stat(real);
-    if (found === undefined) throw absent(image, path);
+    const real = realPath(reader, path);
+    const found = real === undefined ? undefined : reader.stat(real);
+    if (real === undefined || found === undefined) throw absent(image, path);
     if (found.kind !== 'file') {
       throw new Failure('input', {
         what: `/${clean(path)} is a ${found.kind}, not a file`,
@@ -170,14 +171,6 @@ function content(image: DiskImage, partition: string, path: string): Result {
   } finally {
     reader.close();
   }
-}
-
-/** Where a path leads if there is a symbolic link at its end. */
-function target(reader: ReturnType<typeof openPartition>, path: string, links = 0): string {
-  const found = reader.stat(path);
-  if (found?.kind !== 'symlink' || links > 10) return path;
-  const next = found.target.startsWith('/') ? found.target : join(dirname(clean(path)), found.target);
-  return target(reader, next, links + 1);
 }
 
 function clean(path: string): string {

@@ -238,12 +238,34 @@ it('a folder whose list of digests is empty has nothing that is as it was built'
   expect(problems).toMatchObject([{ what: 'SHA256SUMS names no file', where: join(folder, 'SHA256SUMS') }]);
 });
 
+it('a folder whose list names what is no file is told so, and nothing is waited for', async () => {
+  const folder = mkdtempSync(join(work, 'list-'));
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  writeFileSync(
+    join(folder, 'SHA256SUMS'),
+    ['..', 'pipe', 'none'].map((name) => `${'0'.repeat(64)}  ${name}\n`).join(''),
+  );
+  const threads = new Threads({ count: 1 });
+  const { problems } = await verifyFolder(folder, threads);
+  await threads.close();
+  expect(problems.map(({ what }) => what)).toEqual([
+    '.. is not a file',
+    'pipe is not a file',
+    'none is missing',
+  ]);
+});
+
 describe('what is no image', () => {
   const file = join(work, 'x');
 
   it.each([
     ['short.zip', '504b0304 0000', 'it ends in its first header'],
-    ['other.zip', `504b0304${'00'.repeat(40)}`, 'the first file in it is '],
+    ['other.zip', `504b0304${'00'.repeat(40)}`, 'the first file in it is ""'],
+    [
+      'cut.zip',
+      `504b0304 0000 0000 0800${'00'.repeat(16)} 0500 0000 ${Buffer.from('a.img').toString('hex')} 0300`,
+      'its end is missing',
+    ],
     ['short.zst', '28b52ffd 0000', 'premature'],
   ])('is refused where it is packed and damaged: %s', async (name, hex, why) => {
     const file = join(work, name);
@@ -255,6 +277,23 @@ describe('what is no image', () => {
     });
   });
 
+  it('is refused where it is no file, and a pipe is not waited for', async () => {
+    const pipe = join(work, 'pipe.img');
+    execFileSync('mkfifo', [pipe]);
+    for (const [path, what] of [
+      [pipe, 'this is a pipe or a device, not an image'],
+      ['/dev/null', 'this is a pipe or a device, not an image'],
+      [work, 'this is a folder, not an image'],
+    ] as const) {
+      const { signal } = new AbortController();
+      await expect(withUnpacked(path, signal, () => {})).rejects.toMatchObject({
+        kind: 'input',
+        problems: [{ what, where: path }],
+      });
+      expect(() => new DiskImage(path)).toThrow(what);
+    }
+  });
+
   it.each(['zip', 'zst'])('nor one that would fill the disk: a %s', async (kind) => {
     const bomb = join(work, `bomb.img.${kind}`);
     const plain = Buffer.alloc(100 * 1024 ** 2, 'a');
@@ -262,7 +301,12 @@ describe('what is no image', () => {
     const packed =
       kind === 'zst'
         ? execFileSync('zstd', ['-qc'], { input: plain })
-        : Buffer.concat([localHeader({ ...entry, compressedSize: 0 }, 1e9), deflateRawSync(plain)]);
+        : Buffer.concat([
+            localHeader({ ...entry, compressedSize: 0 }, 1e9),
+            deflateRawSync(plain),
+            Buffer.from('504b0506', 'hex'),
+            Buffer.alloc(18),
+          ]);
     writeFileSync(bomb, packed);
     const error = await withUnpacked(bomb, new AbortController().signal, () => {}).catch((e: unknown) => e);
     expect(error).toMatchObject({
@@ -297,7 +341,7 @@ describe('what is no image', () => {
       kind: 'input',
       what: 'no such file or folder',
     });
-    expect(refusal(() => new DiskImage(work))).toMatchObject({ kind: 'io', what: 'cannot be read' });
+    expect(refusal(() => new DiskImage(work))).toMatchObject({ kind: 'input' });
   });
 });
 

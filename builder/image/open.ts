@@ -1,6 +1,6 @@
 // An image as it lies in a file: its partition table, its stamp, and readers for what is in it. Nothing is mounted.
 import { createPublicKey } from 'node:crypto';
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { siteKeyFile } from '../../formats/agentconfig.ts';
 import { Failure } from '../../formats/errors.ts';
 import { openStamp, type Stamp, stampOffset, stampSize } from '../../formats/stamp.ts';
@@ -28,18 +28,18 @@ export class DiskImage {
   constructor(file: string, shown = file) {
     this.file = file;
     this.shown = shown;
-    refusePacked(file, readRange(file, 0, 6));
+    refusePacked(shown, readRange(file, 0, 6));
     this.size = statSync(file).size;
     const table = readGpt(file);
     if (table === undefined)
-      throw notAnImage(file, 'neither its partition table nor the backup of it is whole');
+      throw notAnImage(shown, 'neither its partition table nor the backup of it is whole');
     this.table = table;
-    if (this.#find('slot-a') === undefined) throw notAnImage(file, 'there is no partition slot-a');
+    if (this.#find('slot-a') === undefined) throw notAnImage(shown, 'there is no partition slot-a');
   }
 
   partition(name: PartitionName): GptEntry {
     const found = this.#find(name);
-    if (found === undefined) throw notAnImage(this.file, `there is no partition ${name}`);
+    if (found === undefined) throw notAnImage(this.shown, `there is no partition ${name}`);
     return found;
   }
 
@@ -74,7 +74,7 @@ export class DiskImage {
         'input',
         {
           what: 'the stamp cannot be checked: slot A gives no key of the site',
-          where: this.file,
+          where: this.shown,
           why,
           fix: 'bring the image anew: it is damaged, or another program changed its slot',
         },
@@ -108,7 +108,8 @@ export function whyOf(failure: Failure): string {
 export function readRange(file: string, at: number, length: number): Buffer {
   let descriptor: number;
   try {
-    descriptor = openSync(file, 'r');
+    // A pipe would be waited for.
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     const why = error instanceof Error ? error.message : String(error);
@@ -117,9 +118,12 @@ export function readRange(file: string, at: number, length: number): Buffer {
       : new Failure('io', { what: 'cannot be read', where: file, why, fix: readable }, error);
   }
   try {
+    const kind = fstatSync(descriptor);
+    if (!kind.isFile() && !kind.isBlockDevice()) throw noFile(file, kind.isDirectory());
     const bytes = Buffer.alloc(length);
     return bytes.subarray(0, readSync(descriptor, bytes, 0, length, at));
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new Failure('io', { what: 'cannot be read', where: file, why, fix: readable }, error);
   } finally {
@@ -128,6 +132,14 @@ export function readRange(file: string, at: number, length: number): Buffer {
 }
 
 const readable = 'see that it is a file that you may read, on a medium that is whole';
+
+function noFile(where: string, folder: boolean): Failure {
+  return new Failure('input', {
+    what: folder ? 'this is a folder, not an image' : 'this is a pipe or a device, not an image',
+    where,
+    fix: folder ? 'name a .img file in it' : 'name a .img file',
+  });
+}
 
 /** Nothing of this name is there. */
 export function nothingAt(where: string, cause?: unknown): Failure {

@@ -19,9 +19,9 @@ import { run } from '../../formats/programs.ts';
 import { mebibytes } from '../pipeline/reporters.ts';
 import { readRange } from './open.ts';
 
-const magic = { zip: '504b0304', zstd: '28b52ffd' } as const;
+const magic = { zip: '504b0304', end: '504b0506', zstd: '28b52ffd' } as const;
 
-function kindOf(file: string): keyof typeof magic | undefined {
+function kindOf(file: string): 'zip' | 'zstd' | undefined {
   const head = readRange(file, 0, 4).toString('hex');
   if (head === magic.zip) return 'zip';
   return head === magic.zstd ? 'zstd' : undefined;
@@ -100,10 +100,13 @@ async function unzip(file: string, image: string, signal: AbortSignal): Promise<
     throw new Failure('input', {
       what: 'this is not a zip that edgekiln made',
       where: file,
-      why: `the first file in it is ${name}`,
+      why: `the first file in it is ${JSON.stringify(name.slice(0, 60))}`,
       fix: 'unpack it yourself and give the image',
     });
   }
+  // Whoever opens a zip begins at its end.
+  const end = readRange(file, Math.max(0, statSync(file).size - 22), 22);
+  if (end.toString('hex', 0, 4) !== magic.end) throw cannotUnpack(file, 'its end is missing');
   const start = 30 + (nameLength ?? 0) + (extraLength ?? 0);
   const target = new SparseFile(image, mostIn(file));
   try {

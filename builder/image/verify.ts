@@ -1,6 +1,6 @@
 // Whether files are what a build made: digests, block maps, stamps, filesystems. Every problem is named.
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Failure, type Problem } from '../../formats/errors.ts';
 import { parseBlockMap } from '../pack/bmap.ts';
@@ -57,7 +57,9 @@ export async function verifyFolder(folder: string, threads: Threads): Promise<Ve
 export async function verifyFile(file: string, threads: Threads, signal: AbortSignal): Promise<Verified> {
   const listed = await verifyDigest(file, threads);
   const paper = /\.(bmap|json|yaml)$/.test(file);
-  const depth = paper ? nothing : await withUnpacked(file, signal, (image) => verifyImage(image, threads));
+  const depth = paper
+    ? nothing
+    : await withUnpacked(file, signal, (image) => verifyImage(image, threads, file));
   const both = { good: [...listed.good, ...depth.good], problems: [...listed.problems, ...depth.problems] };
   if (both.good.length === 0 && both.problems.length === 0) {
     throw new Failure('input', {
@@ -75,7 +77,10 @@ async function verifyDigest(file: string, threads: Threads): Promise<Verified> {
   const expected = listedDigest(file);
   if (expected === undefined) return nothing;
   const name = basename(file);
-  if (!existsSync(file)) return bad({ what: `${name} is missing`, where: file, why: `${sumsFile} names it` });
+  const why = `${sumsFile} names it`;
+  const state = statSync(file, { throwIfNoEntry: false });
+  if (state === undefined) return bad({ what: `${name} is missing`, where: file, why });
+  if (!state.isFile()) return bad({ what: `${name} is not a file`, where: file, why });
   const found = await threads.digest(file);
   if (found === expected) return { good: [`${name}: SHA-256 as listed`], problems: [] };
   return bad({
@@ -94,22 +99,24 @@ function listedDigest(file: string): string | undefined {
   return line?.slice(0, 64);
 }
 
-/** Block map, partition table, stamp, the digest of slot A, and its filesystem from end to end. */
-async function verifyImage(file: string, threads: Threads): Promise<Verified> {
+/** `file` is what people call the image, where it came out of a packed one. Block map, partition table, stamp, the digest of slot A, and its filesystem from end to end. */
+async function verifyImage(plain: string, threads: Threads, file = plain): Promise<Verified> {
   const name = basename(file);
   const good: string[] = [];
   const problems: Problem[] = [];
   const attempt = async (what: string, work: () => Promise<Problem[]>): Promise<void> => {
     const found = await work().catch((error: unknown) => {
       if (!(error instanceof Failure)) throw error;
-      return error.problems.map((problem) => ({ ...problem, where: problem.where ?? file }));
+      return error.problems.map(({ where = file, ...problem }) => {
+        return { ...problem, where: where === plain ? file : where };
+      });
     });
     if (found.length === 0) good.push(`${name}: ${what}`);
     problems.push(...found);
   };
   let image: DiskImage | undefined;
   await attempt('partition table is whole', async () => {
-    image = new DiskImage(file);
+    image = new DiskImage(plain, file);
     if (image.table.from === 'first') return [];
     return [{ what: 'the partition table is damaged; its backup at the end is whole', where: file }];
   });
