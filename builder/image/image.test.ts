@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
   closeSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -241,15 +242,16 @@ it('a folder whose list of digests is empty has nothing that is as it was built'
 it('a folder whose list names what is no file is told so, and nothing is waited for', async () => {
   const folder = mkdtempSync(join(work, 'list-'));
   execFileSync('mkfifo', [join(folder, 'pipe')]);
+  mkdirSync(join(folder, 'inner'));
   writeFileSync(
     join(folder, 'SHA256SUMS'),
-    ['..', 'pipe', 'none'].map((name) => `${'0'.repeat(64)}  ${name}\n`).join(''),
+    ['inner', 'pipe', 'none'].map((name) => `${'0'.repeat(64)}  ${name}\n`).join(''),
   );
   const threads = new Threads({ count: 1 });
   const { problems } = await verifyFolder(folder, threads);
   await threads.close();
   expect(problems.map(({ what }) => what)).toEqual([
-    '.. is not a file',
+    'inner is not a file',
     'pipe is not a file',
     'none is missing',
   ]);
