@@ -178,30 +178,36 @@ export class Nodes {
       if (this.inode(node) !== 0) nodes.push(node);
     }
     nodes.reverse();
+    this.#order(nodes, 0, nodes.length, 0);
     let next = root;
-    for (const node of this.#sorted(nodes, 0).reverse()) {
+    for (const node of nodes.reverse()) {
       this.#nodes.set(node, NEXT, next);
       next = node;
     }
     this.#nodes.set(directory, CHILD, next);
   }
 
-  /** Nodes in the order of their names, whose first `skip` bytes are the same. Looks at a part of each at a time. */
-  #sorted(nodes: readonly Node[], skip: number): Node[] {
-    const named = nodes.map((node) => {
+  /** Brings nodes whose names' first `skip` bytes are the same into order, in place; looks at a part of each at a time. */
+  #order(nodes: Node[], from: number, to: number, skip: number): void {
+    for (const [first, end] of this.#orderByPart(nodes, from, to, skip))
+      this.#order(nodes, first, end, skip + SORTED_AT_ONCE);
+  }
+
+  /** By one part of their names; gives the runs that it does not tell apart. The parts are let go of: they are many. */
+  #orderByPart(nodes: Node[], from: number, to: number, skip: number): (readonly [number, number])[] {
+    const named = nodes.slice(from, to).map((node) => {
       const length = Math.max(0, Math.min(SORTED_AT_ONCE, this.lengthOf(node) - skip));
       return { node, part: this.#strings.latin1(this.#nodes.get(node, NAME) + skip, length) };
     });
     named.sort((a, b) => (a.part < b.part ? -1 : a.part === b.part ? 0 : 1));
-    const sorted = named.map(({ node }) => node);
-    for (let from = 0, to = 0; from < named.length; from = to) {
-      const part = named[from]?.part ?? '';
-      for (to = from + 1; part.length === SORTED_AT_ONCE && named[to]?.part === part; to++);
-      if (to - from < 2) continue;
-      for (const [i, node] of this.#sorted(sorted.slice(from, to), skip + SORTED_AT_ONCE).entries())
-        sorted[from + i] = node;
+    const same: (readonly [number, number])[] = [];
+    for (let at = 0, end = 0; at < named.length; at = end) {
+      const part = named[at]?.part ?? '';
+      for (end = at + 1; part.length === SORTED_AT_ONCE && named[end]?.part === part; end++);
+      if (end - at > 1) same.push([from + at, from + end]);
     }
-    return sorted;
+    for (const [i, { node }] of named.entries()) nodes[from + i] = node;
+    return same;
   }
 
   addInode(entry: InodeEntry): number {

@@ -13,6 +13,9 @@ const image = join(folder, 'image');
 const content = join(folder, 'content');
 const count = 30_000;
 
+/** Long names that begin alike, all in one directory. */
+const names = 100_000;
+
 const source = `
 import { planExt4 } from './plan.ts';
 import { writeToFile } from '../output.ts';
@@ -30,7 +33,9 @@ const make = {
 };
 const tree = new Tree();
 tree.merge((function* () {
-  for (let i = 0; i < ${count}; i++) yield { ...owner, path: 'd' + (i % 100) + '/' + i, kind: 'file', ...make[what](i) };
+  if (what === 'names') for (let i = 0; i < ${names}; i++)
+    yield { ...owner, path: 'd/' + String(i * 7919 % ${names}).padStart(255, 'n'), kind: 'file', size: 0, segments: [] };
+  else for (let i = 0; i < ${count}; i++) yield { ...owner, path: 'd' + (i % 100) + '/' + i, kind: 'file', ...make[what](i) };
 })());
 const identity = { uuid: Buffer.alloc(16, 7), hashSeed: Buffer.alloc(16, 9), label: 'large', time: 1e9 };
 const plan = planExt4(tree, { ...identity, size: { reserve: 0 } });
@@ -60,4 +65,11 @@ describe(`for ${count} files at most 160 MB are taken`, () => {
     }
     reader.close();
   });
+});
+
+it(`${names} names of 255 bytes in one directory take a heap of at most 64 MB`, { timeout: 240_000 }, () => {
+  const said = execFileSync(process.execPath, ['--max-old-space-size=64', program, 'names'], {
+    encoding: 'utf8',
+  });
+  expect(Number(said)).toBeLessThan(230);
 });
