@@ -10,8 +10,8 @@ import type { Kept } from './kept.ts';
 import { contentOf, digestOfB, readState, writeState } from './medium.ts';
 import { healthy, logIn } from './site.ts';
 
-/** The host may have other work: emulated machines take several times longer then. */
-export const patience = 300_000;
+/** The host may have other work: emulated machines take many times longer then, and a slow one is no brick. */
+export const patience = 900_000;
 
 /** When a cut is due: behind something, by the clock or with a write. */
 export interface Instant {

@@ -1,10 +1,11 @@
 // Power cuts at random instants of a device's life: `npm run test:power -- --cuts 300 --seed 1`. The disk loses or tears
 // what was not flushed. A device must always come up again, and what was synced must be there.
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { renderError } from '../../formats/errors.ts';
 import type { Stamp } from '../../formats/stamp.ts';
 import { openLab } from '../../lab/keeper/lab.ts';
 import { seeded } from '../../lab/switch/random.ts';
@@ -96,7 +97,7 @@ export async function cutPower(options: {
         }
       } catch (error) {
         report.bricks += 1;
-        complain(name, error instanceof Error ? error.message : String(error));
+        complain(name, `${renderError(error)}${workOf(machine.pid())}`);
       }
       await lab.stop();
       report.lost += device.kept.lost.length;
@@ -112,6 +113,14 @@ export async function cutPower(options: {
     rmSync(site.folder, { recursive: true });
   }
   return { seed: options.seed, ...report, phases, writes };
+}
+
+/** How much a machine did since it was powered on: on a busy host it may only have been slow. */
+function workOf(pid: number | undefined): string {
+  if (pid === undefined) return '';
+  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  const [user = 0, system = 0] = fields.split(' ').slice(11, 13).map(Number);
+  return `\n  QEMU had ${Math.round((user + system) / 100)} s of a processor since it was powered on`;
 }
 
 /** One life a device, so many cuts in all. */
