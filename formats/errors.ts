@@ -50,6 +50,7 @@ const ofTheSystem: Readonly<Record<string, string>> = {
   EPERM: 'this is not permitted',
   EIO: 'the medium reports an error',
   ENOTDIR: 'a file is where a folder should be',
+  EISDIR: 'a folder is where a file should be',
   ELOOP: 'links lead round in a circle',
   ENAMETOOLONG: 'a name is too long for its filesystem',
   EMFILE: 'too many files are open',

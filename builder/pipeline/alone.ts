@@ -5,7 +5,7 @@ import { Failure, systemFailure } from '../../formats/errors.ts';
 import { start } from '../../formats/programs.ts';
 
 /** In the output folder: the process that builds into it, or did last. */
-export const holderFile = '.edgekiln-lock';
+const holderFile = '.edgekiln-lock';
 
 /**
  * Does some work as the only build in a folder; where another one is at work there, it is refused. The lock is the

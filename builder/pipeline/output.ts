@@ -10,10 +10,11 @@ import {
   readFile,
   rename,
   rm,
+  stat,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Failure } from '../../formats/errors.ts';
+import { dirname, join } from 'node:path';
+import { Failure, systemFailure } from '../../formats/errors.ts';
 import { attempt } from '../../formats/programs.ts';
 import { onMedium } from './medium.ts';
 import { partialName, sweepPartials } from './partial.ts';
@@ -124,7 +125,7 @@ export class OutputFolder {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await access(folder, constants.W_OK);
     } catch (error) {
-      const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      const why = await obstacleTo(folder, error);
       throw new Failure(
         'io',
         {
@@ -159,6 +160,21 @@ export class OutputFolder {
       return undefined;
     }
   }
+}
+
+/** Why a folder cannot be made or written: of a medium that is read-only, mkdir says that nothing is there. */
+async function obstacleTo(folder: string, error: unknown): Promise<string> {
+  const state = await stat(folder).catch(() => undefined);
+  if (state?.isDirectory() === false) return `${folder} is a file`;
+  const above = dirname(folder);
+  const denied = await access(folder, constants.W_OK).catch((reason: unknown) => reason);
+  if (isAbsent(denied) && above !== folder) return obstacleTo(above, error);
+  const told = systemFailure(denied ?? error) ?? systemFailure(error);
+  return told === undefined ? String(error) : `${told.message}: ${folder}`;
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }
 
 function isRecord(value: unknown): value is BuildRecord {

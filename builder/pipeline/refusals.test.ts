@@ -1,12 +1,21 @@
 // What a build refuses behind its profile: bases, digests, packages, places. The exact message, and the exit code.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
 import { afterAll, describe, expect, it } from 'vitest';
+import { systemFailure } from '../../formats/errors.ts';
 import { takeLocal } from '../artifacts/local.ts';
 import type { DebianSet, Lock } from '../artifacts/lock.ts';
 import { isSha256, type Sha256 } from '../artifacts/sha256.ts';
@@ -161,10 +170,23 @@ describe('a template', () => {
 
 it('an output folder that cannot be written', async () => {
   writeFileSync(at('file'), '');
-  const output = new OutputFolder(at('file/shop'), 'board');
-  expect(await refusal(() => output.keep('key', async () => {}))).toBe(
-    '6: ./file/shop: the output folder cannot be written\n  because: ENOTDIR\n  to do: give another one with --output',
-  );
+  for (const folder of ['file/shop', 'file/shop/more', 'file']) {
+    const output = new OutputFolder(at(folder), 'board');
+    expect(await refusal(() => output.keep('key', async () => {}))).toBe(
+      `6: ./${folder}: the output folder cannot be written\n  because: ./file is a file\n  to do: give another one with --output`,
+    );
+  }
+});
+
+it('an output folder with a folder where an image belongs, which is left alone', async () => {
+  mkdirSync(at('taken/one.img/inner'), { recursive: true });
+  const keep = () =>
+    new OutputFolder(at('taken'), 'board').keep('key', async (made) => {
+      writeFileSync(join(made, 'one.img'), '');
+    });
+  const told = await refusal(() => keep().catch((error) => Promise.reject(systemFailure(error))));
+  expect(told).toMatch(/^6: .*: a folder is where a file should be\n {2}because: EISDIR: .*one\.img'$/);
+  expect(readdirSync(at('taken/one.img'))).toEqual(['inner']);
 });
 
 it('a chart with a link in it', async () => {
