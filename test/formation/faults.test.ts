@@ -372,8 +372,9 @@ describe('membership', () => {
 });
 
 describe('sizes', () => {
-  it.each([1, 3, 7, 16, 33, 64])('a site of %i', (devices) => {
+  it.each([1, 2, 3, 7, 16, 33, 64])('a site of %i founds and decides in time', (devices) => {
     const result = site(devices, [], { lasts: 60 });
     expect(result.foundedAfter).toBeLessThan(devices === 1 ? 50 : 12);
+    expect(result.decidedAfter).toBeLessThan(90);
   });
 });
