@@ -323,10 +323,7 @@ describe('slot B on a device', () => {
     shell = await logIn(machine);
     expect(await systemOf()).toBe(system);
     expect(await shell.run('findmnt -no SOURCE /')).toBe('/dev/vda3');
-    for (let tries = 0; readState(content, stamp)?.left !== 9; tries += 1) {
-      expect(tries).toBeLessThan(60);
-      await sleep(1000);
-    }
+    await expect.poll(() => readState(content, stamp)?.left, { timeout: slow, interval: 500 }).toBe(9);
     expect(readState(content, stamp)).toMatchObject({ primary: 'b', a: 'good', b: 'good' });
   }, 900_000);
 });
