@@ -66,9 +66,12 @@ describe('a lock that cannot be read', () => {
     keys.reduce((at, key) => at[key], data)[last] = value;
     return JSON.stringify(data);
   };
+  const nines = (word: string) => `[${Array(9).fill(word).join(', ')}]`;
+  const bomb = `a: &a ${nines('x')}\nb: &b ${nines('*a')}\nc: &c ${nines('*b')}\nd: ${nines('*c')}\n`;
   const bad: readonly [string, string, string][] = [
     ['not YAML', 'a: [', 'input'],
     ['no lock', 'a: 1', 'input'],
+    ['aliases that expand to too much', bomb, 'input'],
     ['a path that leaves the archive', change('debian.0.install.0.path', '../x'), 'input'],
     ['a path inside that leaves the archive', change('debian.0.install.0.path', 'pool/../../x'), 'input'],
     ['an absolute path', change('debian.0.install.0.path', '/etc/passwd'), 'input'],

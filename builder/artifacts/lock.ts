@@ -2,7 +2,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { Failure } from '../../formats/errors.ts';
+import { Failure, systemFailure } from '../../formats/errors.ts';
 import { type Architecture, architectures } from './debian/apt.ts';
 import { archives } from './debian/mirrors.ts';
 import { sha256Schema } from './sha256.ts';
@@ -110,7 +110,12 @@ export function parseLock(text: string, where: string): Lock {
   const document = parseDocument(text);
   const [error] = document.errors;
   if (error !== undefined) throw broken(error.message);
-  const value: unknown = document.toJS();
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    throw broken(error instanceof Error ? error.message : String(error));
+  }
   const head = z.looseObject({ format: z.number() }).safeParse(value);
   if (head.success && head.data.format > format) {
     throw new Failure('unsupported', {
@@ -123,7 +128,7 @@ export function parseLock(text: string, where: string): Lock {
   const parsed = lockSchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw broken(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a lock'}`);
+    throw broken(`${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'not a lock'}`);
   }
   return parsed.data;
 }
@@ -134,7 +139,7 @@ export async function readLock(file: string): Promise<Lock | undefined> {
     return parseLock(await readFile(file, 'utf8'), file);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    throw systemFailure(error, file) ?? error;
   }
 }
 

@@ -89,7 +89,8 @@ export function overBudget(plan: BoardPlan, loaded: LoadedProfile, budget: Budge
       fix: `write slots: {size: ${Math.ceil((slot.used + slot.growth) / (64 * MiB)) * 64}MiB} or more, or leave something out`,
     });
   }
-  const short = data.needs - data.size;
+  // Where the slots alone are too large, they lack as well.
+  const short = data.needs - (medium - plan.layout.data.start - tail);
   if (short > 0) {
     const parts = Object.entries(data.parts)
       .filter(([, bytes]) => bytes > 0)

@@ -37,7 +37,7 @@ describe('the plan', () => {
 
   it('refuses a medium that is too small, by how much, at the line', () => {
     expect(refusal(() => planBoards(load('slots: {size: 4GiB}\ndisk: {size: 8GiB}\n')))).toBe(
-      `input: shop.yaml:7:14: two slots and data do not fit a medium of 8192 MiB: 1368 MiB too little
+      `input: shop.yaml:7:14: two slots and data do not fit a medium of 8192 MiB: 1437 MiB too little
     7 | disk: {size: 8GiB}
       |              ^^^^
   because: two slots of 4096 MiB, and 1368 MiB for data: datastore 512 MiB, journal 64 MiB, container logs 450 MiB, at most 75 % full

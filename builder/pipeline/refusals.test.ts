@@ -22,7 +22,7 @@ import { isSha256, type Sha256 } from '../artifacts/sha256.ts';
 import { Store } from '../artifacts/store.ts';
 import { parseProfile } from '../profile/load.ts';
 import { refusalOf } from '../profile/refusal.fixture.ts';
-import { refuseUnfit } from '../stages/tree.ts';
+import { refuseFolders, refuseUnfit } from '../stages/tree.ts';
 import { openLayers } from '../tree/layer.ts';
 import { localeEntries } from '../tree/locale.ts';
 import { readOverlay } from '../tree/overlay.ts';
@@ -72,6 +72,17 @@ describe('a base', () => {
       '2: the base holds a device node outside of /dev: /srv/disk\n' +
         '  because: who may read it reads a disk or memory past all permissions\n' +
         '  to do: make the base without it; the kernel fills /dev at every start',
+    );
+  });
+
+  it('with a folder where a file of the profile is to be', async () => {
+    const tree = openLayers([await baseOf([{ name: 'usr/bin/node' }])]);
+    const told = await refusal(() => refuseFolders(tree, [{ path: '/usr/bin/node' }, { path: '/usr/bin' }]));
+    tree.close();
+    expect(told).toBe(
+      '2: files: /usr/bin is a folder of the base, not a file\n' +
+        '  because: the file would take the place of all that is in it\n' +
+        '  to do: write the name of the file, too: path: /usr/bin/NAME',
     );
   });
 

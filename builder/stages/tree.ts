@@ -73,6 +73,7 @@ export const tree: Stage<TreeOptions, TreeInputs> = {
   async run(options, inputs, workshop) {
     const base = openLayers([join(inputs.base, 'base.tar')]);
     refuseUnfit(base);
+    refuseFolders(base, options.files);
     const { epoch, journal } = options;
     await writeLayer(join(workshop.result, 'tree.tar'), [
       ...(await readOverlay(inputs.overlay, { journal }, epoch)),
@@ -90,6 +91,18 @@ export const tree: Stage<TreeOptions, TreeInputs> = {
     base.close();
   },
 };
+
+/** A file of the profile over a folder of the base would take all that is in it away. */
+export function refuseFolders(base: Tree, files: readonly { readonly path: string }[]): void {
+  const problems = files
+    .filter(({ path }) => base.get(path.slice(1))?.kind === 'directory')
+    .map(({ path }) => ({
+      what: `files: ${path} is a folder of the base, not a file`,
+      why: 'the file would take the place of all that is in it',
+      fix: `write the name of the file, too: path: ${path}/NAME`,
+    }));
+  if (problems.length > 0) throw new Failure('input', problems);
+}
 
 /** The files of the profile. */
 async function ownFiles({ files, epoch: mtime }: TreeOptions, inputs: TreeInputs): Promise<Entry[]> {
