@@ -60,7 +60,8 @@ const ofTheSystem: Readonly<Record<string, string>> = {
 /** An error of the system as the failure it is, of kind io; undefined for any other. `where` helps where it names no file. */
 export function systemFailure(error: unknown, where?: string): Failure | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  const what = ofTheSystem[error.code];
+  const temporary = error.code === 'ENOENT' && 'syscall' in error && error.syscall === 'mkdtemp';
+  const what = temporary ? 'the folder for temporary files is not there' : ofTheSystem[error.code];
   if (what === undefined) return undefined;
   const file = 'path' in error && typeof error.path === 'string' ? error.path : where;
   const full = error.code === 'ENOSPC' || error.code === 'EDQUOT';
@@ -71,6 +72,7 @@ export function systemFailure(error: unknown, where?: string): Failure | undefin
       ...(file === undefined ? {} : { where: file }),
       why: error.message,
       ...(full ? { fix: 'free some space there, or choose another place' } : {}),
+      ...(temporary ? { fix: 'make it, or name another one: TMPDIR' } : {}),
     },
     error,
   );

@@ -10,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -187,6 +188,13 @@ it('an output folder that cannot be written', async () => {
       `6: ./${folder}: the output folder cannot be written\n  because: ./file is a file\n  to do: give another one with --output`,
     );
   }
+});
+
+it('a folder for temporary files that is not there', async () => {
+  const made = () => mkdtemp(at('nowhere/edgekiln-'));
+  expect(await refusal(() => made().catch((error) => Promise.reject(systemFailure(error))))).toMatch(
+    /^6: .*: the folder for temporary files is not there\n {2}because: ENOENT: .*\n {2}to do: make it, or name another one: TMPDIR$/,
+  );
 });
 
 it('an output folder with a folder where an image belongs, which is left alone', async () => {
