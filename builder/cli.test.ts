@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { localHeader } from './pack/zip.ts';
+import { directory, localHeader } from './pack/zip.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-cli-'));
 const root = join(import.meta.dirname, '..');
@@ -217,8 +217,12 @@ describe('--progress=json', () => {
 it('a disk that is full in the middle of the last write of unpacking is noticed', async () => {
   const file = join(folder, 'full.img.zip');
   const plain = randomBytes(1024 ** 2);
-  const entry = { name: 'full.img', size: plain.length, compressedSize: 0, crc: 0, deflated: true, at: 0 };
-  writeFileSync(file, Buffer.concat([localHeader(entry, 1e9), deflateRawSync(plain)]));
+  const packed = deflateRawSync(plain);
+  const sizes = { size: plain.length, compressedSize: packed.length };
+  const entry = { name: 'full.img', ...sizes, crc: 0, deflated: true, at: 0 };
+  const header = localHeader(entry, 1e9);
+  const end = directory([entry], header.length + packed.length, 1e9);
+  writeFileSync(file, Buffer.concat([header, packed, end]));
   // As a full disk does, the bound of files cuts a write short and refuses the next one.
   const bounded = 'ulimit -f 500; exec "$@"';
   const child = spawn('sh', ['-c', bounded, 'sh', process.execPath, program, 'inspect', file]);
