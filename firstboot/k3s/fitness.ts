@@ -13,18 +13,23 @@ const samples = 20;
 
 let measured: Promise<number> | undefined;
 
-/** Why not, in words; undefined when it can. The disk is measured once in an agent's life. */
+/**
+ * Why not, in words; undefined when it can. The disk is measured once in an agent's life, but for a slow one: it may just
+ * be busy with the images that k3s unpacks, and is measured when it is asked again.
+ */
 export async function unfitBoard(folder: string): Promise<string | undefined> {
   if (totalmem() < leastTotal)
     return `${Math.round(totalmem() / mebibyte)} MiB of memory are too few for a server`;
   if (freemem() < leastFree) return `only ${Math.round(freemem() / mebibyte)} MiB of memory are free`;
-  // What could not be measured, on a full disk for one, is measured when it is asked again.
-  measured ??= slowSync(folder).catch((error: unknown) => {
-    measured = undefined;
+  measured ??= slowSync(folder);
+  const own = measured;
+  const slow = await own.catch((error: unknown) => {
+    if (measured === own) measured = undefined; // such as on a full disk
     throw error;
   });
-  const slow = await measured;
-  return slow > slowestSync ? `its disk takes ${Math.round(slow)} ms for a sync` : undefined;
+  if (slow <= slowestSync) return undefined;
+  if (measured === own) measured = undefined;
+  return `its disk takes ${Math.round(slow)} ms for a sync`;
 }
 
 /** Milliseconds of the second slowest of some synced writes of a page: one may meet something else. */
