@@ -9,6 +9,7 @@ import { Keyring } from '../../builder/keys/keyring.ts';
 import { loadProfile } from '../../builder/profile/load.ts';
 import { siteRoster } from '../../builder/site/roster.ts';
 import { agentConfigFile } from '../../formats/agentconfig.ts';
+import { Failure, renderError } from '../../formats/errors.ts';
 import { statusOf } from '../../lab/keeper/control.ts';
 import type { Host } from '../../lab/keeper/host.ts';
 import { type Lab, openLab } from '../../lab/keeper/lab.ts';
@@ -130,7 +131,7 @@ export async function until<Seen>(
       if (holds(seen)) return seen;
       last = JSON.stringify(seen);
     } catch (error) {
-      last = String(error);
+      last = error instanceof Failure ? renderError(error) : String(error);
     }
     if (performance.now() > end)
       throw new Error(`not within ${seconds * patience} s: ${what}; last seen: ${last}`);
