@@ -98,8 +98,7 @@ export class Memory {
   excuses(world: World, a: Certificate, b: Certificate): boolean {
     const [first, second] = compareBallots(a.ballot, b.ballot) < 0 ? [a, b] : [b, a];
     const table = this.#asked.get(nameOf(first.ballot))?.electors;
-    // Claimed sites promise one deciding table only while no more keys came than there are places; a flash brings a key.
-    if (world.overcrowded) return true;
+    if (world.overcrowded && this.#asked.get(nameOf(second.ballot))?.electors !== table) return true;
     const turning = this.#turningBetween(first, second, table);
     if (turning === undefined) return false;
     const electors = world.boards[0]?.stamped.electors ?? [];

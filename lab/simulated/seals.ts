@@ -2,9 +2,9 @@
 import type { Signatures } from '../../firstboot/protocol/signatures.ts';
 import type { PublicKey, Signature } from '../../firstboot/protocol/terms.ts';
 
-/** Key of a place; every board with the same stamp has it. */
+/** Key of a place; every board with the same stamp has it. As with real keys its first bytes tell it apart: they name tables. */
 export function keyOf(place: number): PublicKey {
-  return place.toString(16).padStart(64, '0') as PublicKey;
+  return place.toString(16).padStart(16, '0').repeat(4) as PublicKey;
 }
 
 export function sealsOf(place: number): Signatures {
