@@ -121,21 +121,22 @@ describe('an output folder', () => {
     await runner.settled();
   };
 
+  const lazyUntil = (medium: Promise<void>): typeof shout => ({
+    ...shout,
+    async run(options, inputs, workshop) {
+      await shout.run(options, inputs, workshop);
+      workshop.settles(medium);
+    },
+  });
+
   it('counts as a build when what its stage left to the medium is done', async () => {
     for (const fails of [true, false]) {
       let end = (): void => {};
       const medium = new Promise<void>((resolve, reject) => {
         end = () => (fails ? reject(new Failure('io', { what: 'lost' })) : resolve());
       });
-      const lazy: typeof shout = {
-        ...shout,
-        async run(options, inputs, workshop) {
-          await shout.run(options, inputs, workshop);
-          workshop.settles(medium);
-        },
-      };
       const runner = runnerWith(recorder());
-      const { path, digest } = await runner.run(lazy, { text: 'a' }, await source(), output());
+      const { path, digest } = await runner.run(lazyUntil(medium), { text: 'a' }, await source(), output());
       expect(await readFile(join(path, 'out.txt'), 'utf8')).toBe('AX');
       expect(await output().find(digest)).toBe(undefined);
       end();
@@ -151,15 +152,8 @@ describe('an output folder', () => {
     const medium = new Promise<void>((resolve) => {
       end = resolve;
     });
-    const lazy: typeof shout = {
-      ...shout,
-      async run(options, inputs, workshop) {
-        await shout.run(options, inputs, workshop);
-        workshop.settles(medium);
-      },
-    };
     const runner = runnerWith(recorder());
-    const { path, digest } = await runner.run(lazy, { text: 'a' }, await source(), output());
+    const { path, digest } = await runner.run(lazyUntil(medium), { text: 'a' }, await source(), output());
     await rm(join(path, 'out.txt'));
     end();
     await expect(runner.settled()).rejects.toMatchObject({

@@ -169,7 +169,8 @@ function keep(turn: Turn, peer: Peer): void {
   turn.state.peers = peers;
 }
 
-function unknownPeer(place: Place): Peer {
+/** A place that nobody was heard from. */
+export function unknownPeer(place: Place): Peer {
   return {
     place,
     boot: undefined as BootId | undefined,

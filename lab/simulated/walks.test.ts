@@ -29,14 +29,15 @@ function settle(walk: Walk): void {
   }
 }
 
+function meet(walk: Walk, one: number, other: number): void {
+  walk.hears(one, other);
+  walk.hears(other, one);
+}
+
 describe('an elector was flashed after it signed', () => {
   it('nobody knew it before: the generation decides twice, and that is excused', () => {
     const walk = forgotten([]);
-    for (const [place, other] of [
-      [3, 1],
-      [1, 3],
-    ] as const)
-      walk.hears(place, other);
+    meet(walk, 3, 1);
     walk.begins(3);
     walk.gets(1, 'prepare', 3);
     walk.gets(3, 'promise', 1);
@@ -70,27 +71,15 @@ describe('an elector was flashed after it signed', () => {
 
   it('nor with one who accepts', () => {
     const walk = forgotten([]);
-    for (const [place, other] of [
-      [3, 1],
-      [1, 3],
-    ] as const)
-      walk.hears(place, other);
+    meet(walk, 3, 1);
     walk.begins(3);
     walk.gets(1, 'prepare', 3);
     walk.gets(3, 'promise', 1);
     walk.gets(1, 'accept', 3, true);
-    for (const [place, other] of [
-      [2, 1],
-      [1, 2],
-    ] as const)
-      walk.hears(place, other);
+    meet(walk, 2, 1);
     walk.asks(1);
     walk.gets(2, 'recover', 1);
-    for (const [place, other] of [
-      [2, 3],
-      [3, 2],
-    ] as const)
-      walk.hears(place, other);
+    meet(walk, 2, 3);
     const before = walk.state(2).record.accepted;
     walk.repeats(3);
     walk.gets(2, 'accept', 3, true);

@@ -1,9 +1,10 @@
 // Small worlds in which boards are flashed: a few electors, each the founder of a cluster that nobody decided, whose words
 // come in any order, late, or never. Without a flash exhaust.ts looks at every order; here an order is told, or drawn.
+import { unknownPeer } from '../../firstboot/protocol/discovery.ts';
 import type { Effect, Event } from '../../firstboot/protocol/events.ts';
 import type { Body, Message } from '../../firstboot/protocol/messages.ts';
 import { freshRecord, type Record } from '../../firstboot/protocol/record.ts';
-import type { Peer, State, Timers } from '../../firstboot/protocol/state.ts';
+import type { State, Timers } from '../../firstboot/protocol/state.ts';
 import { start, step } from '../../firstboot/protocol/step.ts';
 import {
   type BootId,
@@ -89,7 +90,7 @@ export class Walk {
     const { boot, place: named } = this.state(other);
     if (state.peers[named]?.boot === boot) return;
     const peers = state.peers.slice();
-    peers[named] = { ...stranger, place: named, boot };
+    peers[named] = { ...unknownPeer(named), boot };
     this.#states.set(place, { ...state, peers });
   }
 
@@ -188,19 +189,6 @@ export class Walk {
     return effects;
   }
 }
-
-const stranger: Omit<Peer, 'place' | 'boot'> = {
-  provenAt: 0,
-  formerBoots: [],
-  sequence: 0,
-  seen: 0,
-  heardAt: 0,
-  strangers: [],
-  owed: false,
-  hello: undefined,
-  canFoundSince: undefined,
-  foundingSince: undefined,
-};
 
 /** A walk in which anything may come next. */
 export function drawWalk(seed: number, electors: number, flashes: number, steps: number): Walk {
