@@ -1,6 +1,7 @@
 // How a tree is kept: names and what they name in flat records, about 130 bytes an entry, none of them objects.
 import { nameToBytes } from './entry.ts';
 import { type Facts, type InodeEntry, type InodeKind, Inodes } from './inodes.ts';
+import { orderNames } from './order.ts';
 import { ByteStrings, Records } from './pages.ts';
 
 /** Index of a name; `root` is the root directory, and where a link to a node is meant, none. */
@@ -17,8 +18,6 @@ const CHILD = 5;
 const LAYER = 6;
 
 const TOMBSTONE = 0xffff_ffff;
-/** Bytes of a name that are compared at once: directories may hold very many long ones. */
-const SORTED_AT_ONCE = 32;
 
 export class Nodes {
   readonly #nodes: Records;
@@ -178,36 +177,13 @@ export class Nodes {
       if (this.inode(node) !== 0) nodes.push(node);
     }
     nodes.reverse();
-    this.#order(nodes, 0, nodes.length, 0);
+    orderNames(nodes, this);
     let next = root;
     for (const node of nodes.reverse()) {
       this.#nodes.set(node, NEXT, next);
       next = node;
     }
     this.#nodes.set(directory, CHILD, next);
-  }
-
-  /** Brings nodes whose names' first `skip` bytes are the same into order, in place; looks at a part of each at a time. */
-  #order(nodes: Node[], from: number, to: number, skip: number): void {
-    for (const [first, end] of this.#orderByPart(nodes, from, to, skip))
-      this.#order(nodes, first, end, skip + SORTED_AT_ONCE);
-  }
-
-  /** By one part of their names; gives the runs that it does not tell apart. The parts are let go of: they are many. */
-  #orderByPart(nodes: Node[], from: number, to: number, skip: number): (readonly [number, number])[] {
-    const named = nodes.slice(from, to).map((node) => {
-      const length = Math.max(0, Math.min(SORTED_AT_ONCE, this.lengthOf(node) - skip));
-      return { node, part: this.#strings.latin1(this.#nodes.get(node, NAME) + skip, length) };
-    });
-    named.sort((a, b) => (a.part < b.part ? -1 : a.part === b.part ? 0 : 1));
-    const same: (readonly [number, number])[] = [];
-    for (let at = 0, end = 0; at < named.length; at = end) {
-      const part = named[at]?.part ?? '';
-      for (end = at + 1; part.length === SORTED_AT_ONCE && named[end]?.part === part; end++);
-      if (end - at > 1) same.push([from + at, from + end]);
-    }
-    for (const [i, { node }] of named.entries()) nodes[from + i] = node;
-    return same;
   }
 
   addInode(entry: InodeEntry): number {

@@ -14,20 +14,19 @@ class Pages {
   readonly #resident: (Uint32Array | undefined)[] = [];
   readonly #order: number[] = [];
   readonly #limit: number;
-  /** Pages that went to the file, to be used again; kept only where nobody looks at a page for longer than a call. */
-  readonly #spare: Uint32Array[] | undefined;
+  /** Pages that went to the file, to be used again: nobody looks at a page for longer than a call. */
+  readonly #spare: Uint32Array[] = [];
   #spill: number | undefined;
 
-  constructor(budget: number, again: boolean) {
+  constructor(budget: number) {
     this.#limit = Math.max(4, Math.floor(budget / PAGE_BYTES));
-    this.#spare = again ? [] : undefined;
   }
 
   load(index: number): Uint32Array {
     const page = this.#resident[index];
     if (page !== undefined) return page;
     if (this.#order.length >= this.#limit) this.#evict();
-    const fresh = this.#spare?.pop()?.fill(0) ?? new Uint32Array(PAGE_WORDS);
+    const fresh = this.#spare.pop()?.fill(0) ?? new Uint32Array(PAGE_WORDS);
     if (index < this.#resident.length && this.#spill !== undefined) {
       readSync(this.#spill, fresh, 0, PAGE_BYTES, index * PAGE_BYTES);
     }
@@ -49,7 +48,7 @@ class Pages {
       const page = this.#resident[index];
       if (page === undefined) continue;
       writeSync(this.#spill, page, 0, PAGE_BYTES, index * PAGE_BYTES);
-      this.#spare?.push(page);
+      this.#spare.push(page);
       this.#resident[index] = undefined;
     }
   }
@@ -76,7 +75,7 @@ export class Records {
   #length = 0;
 
   constructor(words: number, budget: number) {
-    this.#pages = new Pages(budget, true);
+    this.#pages = new Pages(budget);
     this.#wordShift = Math.log2(words);
     this.#recordShift = Math.log2(PAGE_WORDS / words);
     this.#mask = PAGE_WORDS / words - 1;
@@ -145,7 +144,7 @@ export class ByteStrings {
   #number = 0;
 
   constructor(budget: number) {
-    this.#pages = new Pages(budget, false);
+    this.#pages = new Pages(budget);
     this.#page = bytesOf(this.#pages.load(0));
   }
 
@@ -161,7 +160,7 @@ export class ByteStrings {
     return place;
   }
 
-  /** The bytes at a place; not to be changed. */
+  /** The bytes at a place; not to be changed, and valid until the next call. */
   at(place: number, length: number): Buffer {
     const page = this.#turn(place);
     return page.subarray(place % PAGE_BYTES, (place % PAGE_BYTES) + length);
@@ -182,12 +181,6 @@ export class ByteStrings {
     const start = place % PAGE_BYTES;
     for (let i = 0; i < length; i++) if (page[start + i] !== bytes[i]) return false;
     return true;
-  }
-
-  /** As text with one character a byte: its order is the order of the bytes. */
-  latin1(place: number, length: number): string {
-    const page = this.#turn(place);
-    return page.toString('latin1', place % PAGE_BYTES, (place % PAGE_BYTES) + length);
   }
 
   /** As text, see `nameFromBytes`. */
@@ -218,7 +211,7 @@ export class Blobs {
   #length = BLOB_STEP;
 
   constructor(budget: number) {
-    this.#pages = new Pages(budget, true);
+    this.#pages = new Pages(budget);
   }
 
   /** Keeps a copy and gives its place: 32 bits, never 0. */
