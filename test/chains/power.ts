@@ -157,6 +157,8 @@ async function rest({ machine, stamp, kept }: Device): Promise<void> {
   await machine.powerOn();
   await machine.console.waitFor(healthy, patience);
   await kept.look(await logIn(machine), patience);
+  // Without data slot B is not filled.
+  if (kept.lost.length > 0) return;
   for (const due = Date.now() + patience; readState(content, stamp)?.b === 'bad'; await sleep(500))
     if (Date.now() > due) throw new Error('slot B is not filled any more');
   if (readState(content, stamp)?.b === 'good' && digestOfB(content, stamp) !== stamp.slot.digest)
