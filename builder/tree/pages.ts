@@ -2,6 +2,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemFailure } from '../../formats/errors.ts';
 import { nameFromBytes } from './entry.ts';
 
 const PAGE_BYTES = 64 * 1024;
@@ -47,7 +48,7 @@ class Pages {
     for (const index of victims) {
       const page = this.#resident[index];
       if (page === undefined) continue;
-      writeSync(this.#spill, page, 0, PAGE_BYTES, index * PAGE_BYTES);
+      writePage(this.#spill, page, index * PAGE_BYTES);
       this.#spare.push(page);
       this.#resident[index] = undefined;
     }
@@ -61,6 +62,17 @@ function openSpill(): number {
     return openSync(join(folder, 'spill'), 'wx+', 0o600);
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Writes all of a page: a medium that is nearly full may take a part of it, without an error. */
+function writePage(spill: number, page: Uint32Array, at: number): void {
+  try {
+    for (let done = 0; done < PAGE_BYTES; ) {
+      done += writeSync(spill, page, done, PAGE_BYTES - done, at + done);
+    }
+  } catch (error) {
+    throw systemFailure(error, tmpdir()) ?? error;
   }
 }
 

@@ -1,10 +1,11 @@
 // What a tree holds is not kept in memory, whatever it is: seen in processes of their own.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mayMount } from './mount.fixture.ts';
 import { openExt4 } from './read.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgekiln-memory-'));
@@ -83,4 +84,15 @@ it(`${names} names of 255 bytes in one directory take a heap of at most 64 MB`, 
     encoding: 'utf8',
   });
   expect(Number(said)).toBeLessThan(230);
+});
+
+it.skipIf(!mayMount)('where temporary files find no room is said', { timeout: 120_000 }, () => {
+  const small = join(folder, 'small');
+  mkdirSync(small);
+  const script = 'mount -t tmpfs -o size=1000k none "$1" && TMPDIR="$1" exec "$2" "$3" attributes';
+  const args = ['--mount', 'sh', '-c', script, 'sh', small, process.execPath, program];
+  const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
+  expect(status).toBe(1);
+  expect(stderr).toContain("what: 'there is no space left to write to'");
+  expect(stderr).toContain(`where: '${small}'`);
 });
