@@ -64,7 +64,10 @@ function planDirectory(names: Names, seed: readonly number[]): DirectoryPlan | s
   return { blocks: 1 + nodes + leaves.length, indexed: true, leaves, order };
 }
 
-/** Plans of directories with so many names together are kept, a few bytes each; others are made twice. */
+/**
+ * Plans of indexed directories with so many names together are kept, a few bytes each; others are made twice. Where one
+ * block is enough that is quickly done, and there may be very many of them.
+ */
 const MOST_KEPT = 200_000;
 
 /** Plans by number of the directory: asked for when it is counted, and when it is written. */
@@ -82,7 +85,7 @@ export class DirectoryPlans {
     const known = this.#plans.get(directory);
     if (known !== undefined) return known;
     const plan = planDirectory(names, this.#seed);
-    if (typeof plan === 'string' || this.#kept + names.count > MOST_KEPT) return plan;
+    if (typeof plan === 'string' || !plan.indexed || this.#kept + names.count > MOST_KEPT) return plan;
     this.#plans.set(directory, plan);
     this.#kept += names.count;
     return plan;

@@ -14,6 +14,8 @@ const image = join(folder, 'image');
 const content = join(folder, 'content');
 const count = 30_000;
 
+/** Empty directories. */
+const folders = 200_000;
 /** Long names that begin alike, all in one directory. */
 const names = 100_000;
 
@@ -43,6 +45,8 @@ const tree = new Tree();
 tree.merge((function* () {
   if (what === 'names') for (let i = 0; i < ${names}; i++)
     yield { ...owner, path: 'd/' + String(i * 7919 % ${names}).padStart(255, 'n'), kind: 'file', size: 0, segments: [] };
+  else if (what === 'folders') for (let i = 0; i < ${folders}; i++)
+    yield { ...owner, path: 'd' + (i % 1000) + '/' + i, kind: 'directory' };
   else for (let i = 0; i < ${count}; i++) yield { ...owner, path: 'd' + (i % 100) + '/' + i, kind: 'file', ...make[what](i) };
 })());
 const identity = { uuid: Buffer.alloc(16, 7), hashSeed: Buffer.alloc(16, 9), label: 'large', time: 1e9 };
@@ -84,6 +88,11 @@ it(`${names} names of 255 bytes in one directory take a heap of at most 64 MB`, 
     encoding: 'utf8',
   });
   expect(Number(said)).toBeLessThan(230);
+});
+
+it(`${folders} empty directories take at most 180 MB`, { timeout: 240_000 }, () => {
+  const said = execFileSync(process.execPath, [program, 'folders'], { encoding: 'utf8' });
+  expect(Number(said)).toBeLessThan(180);
 });
 
 it.skipIf(!mayMount)('where temporary files find no room is said', { timeout: 120_000 }, () => {
