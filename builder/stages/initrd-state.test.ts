@@ -222,3 +222,23 @@ describe('data without a superblock', () => {
     expect(isEmpty(Buffer.alloc(64 * 1024))).toBe(false);
   });
 });
+
+describe('a file that is kept on data', () => {
+  const keepCopy = part('keep_copy() {', 'case "$data_state"');
+
+  test.each([
+    { told: 'is copied over the slot', kept: 'from data', takes: true, found: 'from data' },
+    { told: 'leaves the slot alone where it is not there', kept: undefined, takes: true, found: 'of the slot' },
+    { told: 'is refused when it is empty', kept: '', takes: false, found: 'of the slot' },
+  ])('$told', ({ kept, takes, found }) => {
+    const folder = scratch();
+    for (const name of ['slot/etc', 'data/etc']) mkdirSync(join(folder, name), { recursive: true });
+    const file = join(folder, 'slot/etc/machine-id');
+    writeFileSync(file, 'of the slot');
+    if (kept !== undefined) writeFileSync(join(folder, 'data/etc/machine-id'), kept);
+    const script = `kept=${folder}/data\n${keepCopy.replaceAll('/slot', `${folder}/slot`)}`;
+    const said = busybox(`${script}\nkeep_copy /etc/machine-id 0444 0:0 && echo taken || echo refused`);
+    expect(said.trim()).toBe(takes ? 'taken' : 'refused');
+    expect(readFileSync(file, 'utf8')).toBe(found);
+  });
+});

@@ -171,7 +171,7 @@ export async function cutAt(device: Device, instant: Instant): Promise<Hit> {
 }
 
 async function reach(
-  { machine, kept }: Device,
+  { machine, kept, random }: Device,
   { behind }: Instant,
   arm: () => void,
   wait: number,
@@ -193,6 +193,8 @@ async function reach(
     }
     const due = Date.now() + wait;
     while (Date.now() < due) await kept.write(shell, patience);
+    kept.begin(console);
+    await sleep(500 * random());
     return;
   }
   arm();
