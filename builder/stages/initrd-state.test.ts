@@ -228,7 +228,12 @@ describe('a file that is kept on data', () => {
 
   test.each([
     { told: 'is copied over the slot', kept: 'from data', takes: true, found: 'from data' },
-    { told: 'leaves the slot alone where it is not there', kept: undefined, takes: true, found: 'of the slot' },
+    {
+      told: 'leaves the slot alone where it is not there',
+      kept: undefined,
+      takes: true,
+      found: 'of the slot',
+    },
     { told: 'is refused when it is empty', kept: '', takes: false, found: 'of the slot' },
   ])('$told', ({ kept, takes, found }) => {
     const folder = scratch();
