@@ -48,7 +48,9 @@ const fresh: readonly Instant[] = [
   { name: 'first boot', behind: making, at: { within: 20 } },
   { name: 'counting an attempt', behind: 'power', at: { write: 'boot state', most: 2 } },
   { name: 'a boot', behind: chosen, at: { within: 20 } },
-  // Before anything else that gets as far as the agent: not much of slot B is left to fill.
+  // Before slot B is filled: the kernel then writes everything else as well, also what nobody synced.
+  { name: 'the first word', behind: 'up', at: { within: 2 } },
+  // Before anything else that gets as far as the agent's work: not much of slot B is left to fill.
   { name: 'filling slot B', behind: 'up', at: { write: 'slot b', most: 3 } },
   { name: 'the first minute', behind: 'shell', at: { within: 3 } },
   { name: 'filling slot B, files written', behind: 'shell', at: { within: 15 } },

@@ -28,7 +28,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     file: 'firstboot/boot/replace.ts',
     from: '    await file.sync();\n',
     to: '',
-    instants: ['filling slot B', 'the first minute'],
+    instants: ['the first word', 'the first minute'],
   },
   'forgotten-making': {
     weakened: 'the initrd does not remember that data was being made',
