@@ -1,6 +1,6 @@
 // edgekiln stamp IMAGE --device NAME --profile FILE -o OUT
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Failure } from '../../formats/errors.ts';
@@ -12,6 +12,7 @@ import { type LoadedProfile, loadProfile } from '../profile/load.ts';
 import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid } from '../site/identity.ts';
 import { siteRoster } from '../site/roster.ts';
+import { put } from '../tree/fill.ts';
 import type { Verb } from './frame.ts';
 
 export const verb: Verb = {
@@ -103,11 +104,11 @@ async function copyWith(from: string, to: string, stamp: Uint8Array, signal: Abo
         read = readSync(input, buffer, 0, piece, at);
         const bytes = buffer.subarray(0, read);
         // The file is new: what is not written reads as zeros.
-        if (!bytes.equals(zeros.subarray(0, read))) writeAll(output, bytes, at);
+        if (!bytes.equals(zeros.subarray(0, read))) put(output, bytes, at);
         if ((at / piece) % 64 === 0) await new Promise((go) => setImmediate(go));
       }
       ftruncateSync(output, at);
-      writeAll(output, stamp, stampOffset);
+      put(output, stamp, stampOffset);
       fsyncSync(output);
     } finally {
       closeSync(input);
@@ -125,9 +126,4 @@ async function copyWith(from: string, to: string, stamp: Uint8Array, signal: Abo
   } finally {
     await rm(temporary, { force: true });
   }
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array, at: number): void {
-  for (let done = 0; done < bytes.length; )
-    done += writeSync(descriptor, bytes, done, bytes.length - done, at + done);
 }

@@ -1,8 +1,9 @@
 // Where volumes are written: a file on a disk, or a hash.
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fdatasync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fsync, ftruncateSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Failure, systemFailure } from '../../formats/errors.ts';
+import { put } from '../tree/fill.ts';
 import type { Output, Volume } from './volume.ts';
 
 const AHEAD = 32 * 1024 * 1024;
@@ -25,10 +26,7 @@ class FileOutput implements Output {
   }
 
   write(at: number, bytes: Uint8Array): void {
-    this.#io(() => {
-      for (let done = 0; done < bytes.length; )
-        done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
-    });
+    this.#io(() => put(this.#fd, bytes, at));
     this.#waiting += bytes.length;
     if (this.#waiting >= AHEAD && this.#early === undefined) this.#startSync();
   }

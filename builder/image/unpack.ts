@@ -1,14 +1,5 @@
 // A packed image, unpacked beside for as long as it is looked at.
-import {
-  closeSync,
-  createReadStream,
-  ftruncateSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, createReadStream, ftruncateSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -17,6 +8,7 @@ import { createInflateRaw } from 'node:zlib';
 import { Failure, systemFailure } from '../../formats/errors.ts';
 import { run } from '../../formats/programs.ts';
 import { mebibytes } from '../pipeline/reporters.ts';
+import { put } from '../tree/fill.ts';
 import { readRange } from './open.ts';
 
 const magic = { zip: '504b0304', end: '504b0506', zstd: '28b52ffd' } as const;
@@ -151,9 +143,7 @@ class SparseFile extends Writable {
       if (!isZero(chunk)) {
         this.#written += chunk.length;
         if (this.#written > this.#most) throw new Overfull(this.#most);
-        // The last write before the disk is full may take a part only.
-        for (let at = 0; at < chunk.length; )
-          at += writeSync(this.#descriptor, chunk, at, chunk.length - at, this.#at + at);
+        put(this.#descriptor, chunk, this.#at);
       }
       this.#at += chunk.length;
       done();

@@ -1,6 +1,6 @@
 // The images: a board's layout with the slot in it, and for each device its stamp.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { bootStateSize, encodeBootState, flashedState, successor } from '../../formats/bootstate.ts';
@@ -18,6 +18,7 @@ import { onMedium } from '../pipeline/medium.ts';
 import type { Stage } from '../pipeline/stage.ts';
 import { deviceStamp } from '../site/device-stamp.ts';
 import { constantUuid } from '../site/identity.ts';
+import { put } from '../tree/fill.ts';
 import { fileEntry } from '../tree/overlay.ts';
 import { readPackaged } from '../tree/packaged.ts';
 import { Tree } from '../tree/tree.ts';
@@ -181,7 +182,7 @@ async function stampsOf(
 function writeInPlace(file: string, at: number, bytes: Uint8Array): void {
   const descriptor = openSync(file, 'r+');
   try {
-    writeSync(descriptor, bytes, 0, bytes.length, at);
+    put(descriptor, bytes, at);
   } finally {
     closeSync(descriptor);
   }

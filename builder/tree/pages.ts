@@ -1,9 +1,10 @@
 // Records and names of very many entries: in memory up to a budget, beyond it in a temporary file.
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemFailure } from '../../formats/errors.ts';
 import { nameFromBytes } from './entry.ts';
+import { put } from './fill.ts';
 
 const PAGE_BYTES = 64 * 1024;
 const PAGE_WORDS = PAGE_BYTES / 4;
@@ -65,12 +66,9 @@ function openSpill(): number {
   }
 }
 
-/** Writes all of a page: a medium that is nearly full may take a part of it, without an error. */
 function writePage(spill: number, page: Uint32Array, at: number): void {
   try {
-    for (let done = 0; done < PAGE_BYTES; ) {
-      done += writeSync(spill, page, done, PAGE_BYTES - done, at + done);
-    }
+    put(spill, bytesOf(page), at);
   } catch (error) {
     throw systemFailure(error, tmpdir()) ?? error;
   }

@@ -173,7 +173,7 @@ function keep(turn: Turn, peer: Peer): void {
 export function unknownPeer(place: Place): Peer {
   return {
     place,
-    boot: undefined as BootId | undefined,
+    boot: undefined,
     provenAt: 0,
     formerBoots: [],
     sequence: 0,
